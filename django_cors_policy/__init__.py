@@ -1,0 +1,1 @@
+"""CORS for Django: from the settings, and from each tenant's own policy in the database."""

@@ -1,0 +1,355 @@
+"""What people write: origin patterns, and the index that finds the one an origin matches."""
+
+import re
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cache
+from typing import NoReturn
+
+import idna
+from publicsuffixlist import PublicSuffixList
+
+from .errors import PatternError, PatternReason, RegexError, RegexReason
+from .origins import (
+    DEFAULT_PORTS,
+    MAX_HOST,
+    NEVER_ORIGINS,
+    Origin,
+    canonical_ipv4,
+    canonical_ipv6,
+    host_address,
+    parse_origin,
+)
+
+MAX_PATTERN = 300  # characters; the longest http(s) pattern has 269
+
+
+@dataclass(frozen=True, slots=True)
+class OriginPattern:
+    """One origin, or the family of origins that a wildcard stands for. ``str()`` gives its canonical form.
+
+    ``subdomains``: any host one or more labels below ``host``, never ``host`` itself. ``any_port``: every port, the
+    unwritten default included; ``port`` is None then. ``any_origin``: ``*``, with no scheme or host.
+    """
+
+    scheme: str
+    host: str
+    port: int | None = None
+    subdomains: bool = False
+    any_port: bool = False
+
+    @property
+    def any_origin(self) -> bool:
+        return self == ANY_ORIGIN
+
+    @property
+    def is_exact(self) -> bool:
+        """Whether it stands for one origin alone."""
+        return not (self.subdomains or self.any_port or self.any_origin)
+
+    def __str__(self) -> str:
+        if self.any_origin:
+            return "*"
+        port = ":*" if self.any_port else "" if self.port is None else f":{self.port}"
+        return f"{self.scheme}://{'*.' if self.subdomains else ''}{self.host}{port}"
+
+
+ANY_ORIGIN = OriginPattern("*", "*", None, subdomains=True, any_port=True)
+
+
+def parse_pattern(text: object) -> OriginPattern:
+    """Read an origin pattern in its canonical form.
+
+    ``https://app.example.com``, ``https://*.example.com``, ``http://localhost:*``, ``https://*.example.com:*``, ``*``,
+    and other schemes' origins exactly. A pattern without a wildcard is always an origin that parse_origin() accepts.
+
+    Raises PatternError with the value, the reason and, where one is meant, the canonical form to write instead.
+    """
+    pattern = _parse_canonical(text) if isinstance(text, str) else None
+    return _refuse(text) if pattern is None else pattern
+
+
+def _parse_canonical(text: str) -> OriginPattern | None:
+    if text == "*":
+        return ANY_ORIGIN
+    scheme, _, rest = text.partition("://")
+    subdomains, any_port = rest.startswith("*."), rest.endswith(":*")
+    origin = parse_origin(f"{scheme}://{rest[2 * subdomains : -2 if any_port else None]}")
+    if origin is None or "*" in origin.host:
+        return None
+    if subdomains or any_port:
+        if scheme not in DEFAULT_PORTS or (any_port and origin.port is not None):
+            return None
+        # A base of 251 characters has no room for a label before it; an address has no subdomains.
+        if subdomains and (len(origin.host) > MAX_HOST - 2 or host_address(origin.host) is not None):
+            return None
+    return OriginPattern(origin.scheme, origin.host, origin.port, subdomains, any_port)
+
+
+# --- what is wrong with a pattern, and what was meant --------------------------------------------------------------
+
+_MESSAGES = {
+    PatternReason.NOT_TEXT: "an origin pattern is a string",
+    PatternReason.EMPTY: "an origin pattern is not empty",
+    PatternReason.TOO_LONG: f"an origin pattern has at most {MAX_PATTERN} characters and its host {MAX_HOST}",
+    PatternReason.NULL: "the null origin stands for every sandboxed page and is never served",
+    PatternReason.WHITESPACE: "an origin holds no white space",
+    PatternReason.MISSING_COMMA: "these are two origins; a comma is missing between two strings",
+    PatternReason.MISSING_SCHEME: "an origin begins with its scheme, such as https://",
+    PatternReason.SCHEME: "no page has an origin of this scheme, or it takes no wildcard, as only http and https do",
+    PatternReason.MISSING_HOST: "an origin has a host",
+    PatternReason.HOST: "the host is no name and no address that a browser sends",
+    PatternReason.WILDCARD: "a wildcard stands for whole labels at the start (https://*.example.com), for the port "
+    "(http://localhost:*), or alone (*)",
+    PatternReason.PORT: "a port is a number from 0 to 65535 without leading zeros, or *",
+    PatternReason.USERINFO: "an origin holds no user name",
+    PatternReason.PATH: "an origin ends with its host or port and has no path, query or fragment",
+    PatternReason.TRAILING_DOT: "a host that ends in a dot is another origin than the one without",
+    PatternReason.IP_SPELLING: "browsers send an IP address in its canonical spelling",
+    PatternReason.UNICODE: "browsers send a host in its ASCII form",
+    PatternReason.CASE: "browsers send scheme and host in lower case",
+    PatternReason.DEFAULT_PORT: "browsers leave the scheme's default port out",
+    PatternReason.TRAILING_SLASH: "an origin does not end with a slash",
+}
+_GRAVEST_FIRST = tuple(PatternReason)  # what a person has to look at comes before what may be corrected unasked
+
+
+def _refuse(value: object) -> NoReturn:
+    reason, canonical = _diagnose(value) if isinstance(value, str) else (PatternReason.NOT_TEXT, None)
+    # Only a form that would be accepted is ever suggested.
+    if canonical is not None and _parse_canonical(canonical) is None:
+        canonical = None
+    raise PatternError(value, reason, _MESSAGES[reason], canonical) from None
+
+
+def _diagnose(text: str) -> tuple[PatternReason, str | None]:
+    """Give the gravest fault of a pattern, and the text that it would be without its faults, if it can be told."""
+    if not text:
+        return PatternReason.EMPTY, None
+    if len(text) > MAX_PATTERN:
+        return PatternReason.TOO_LONG, None
+    if text.lower() == "null":
+        return PatternReason.NULL, None
+    if re.search(r"[\s\x00-\x1f\x7f]", text):
+        stripped = text.strip()
+        return PatternReason.WHITESPACE, _meant(stripped)
+    scheme, separator, rest = text.partition("://")
+    if not separator:
+        return PatternReason.MISSING_SCHEME, None if text.startswith("//") else _meant(f"https://{text}")
+    if re.match(r"[^/?#]*https?://", rest, re.IGNORECASE):
+        return PatternReason.MISSING_COMMA, None
+    if scheme.lower() in DEFAULT_PORTS:
+        return _diagnose_http(scheme, rest)
+    if scheme.lower() in NEVER_ORIGINS or "*" in text or not re.fullmatch(r"[A-Za-z][A-Za-z0-9+.-]*", scheme):
+        return PatternReason.SCHEME, None
+    authority, tail = _split(rest)
+    if tail:
+        return (PatternReason.TRAILING_SLASH if tail == "/" else PatternReason.PATH), f"{scheme}://{authority}"
+    return (PatternReason.HOST if authority else PatternReason.MISSING_HOST), None
+
+
+def _diagnose_http(scheme: str, rest: str) -> tuple[PatternReason, str | None]:
+    authority, tail = _split(rest)
+    _, userinfo, authority = authority.rpartition("@")
+    host, port = _split_port(authority)
+    name, faults = _canonical_pattern_host(host)
+    number, port_faults = _canonical_port(port, DEFAULT_PORTS[scheme.lower()])
+    faults = faults + port_faults
+    if userinfo:
+        faults.append(PatternReason.USERINFO)
+    if scheme != scheme.lower():
+        faults.append(PatternReason.CASE)
+    if tail:
+        faults.append(PatternReason.TRAILING_SLASH if tail == "/" else PatternReason.PATH)
+    # Every part in order and still no pattern: only the length is left.
+    gravest = min(faults, key=_GRAVEST_FIRST.index, default=PatternReason.TOO_LONG)
+    if name is None or number is None:
+        return gravest, None
+    return gravest, f"{scheme.lower()}://{name}{number}"
+
+
+def _canonical_port(port: str | None, default: int) -> tuple[str | None, list[PatternReason]]:
+    if port is None:
+        return "", []
+    if port == "*":
+        return ":*", []
+    if port == "":
+        return "", [PatternReason.PORT]
+    if not re.fullmatch(r"[0-9]{1,9}", port) or int(port) > 0xFFFF:
+        return None, [PatternReason.PORT]
+    faults = [] if str(int(port)) == port else [PatternReason.PORT]
+    if int(port) == default:
+        return "", [*faults, PatternReason.DEFAULT_PORT]
+    return f":{int(port)}", faults
+
+
+def _canonical_pattern_host(host: str) -> tuple[str | None, list[PatternReason]]:
+    wildcard = "*." if host.startswith("*.") else ""
+    base = host[len(wildcard) :]
+    if not base:
+        return None, [PatternReason.MISSING_HOST]
+    if "*" in base:
+        return None, [PatternReason.WILDCARD]
+    if base.startswith("["):
+        name = canonical_ipv6(base[1:-1]) if base.endswith("]") else None
+        faults = [] if name == base else [PatternReason.HOST if name is None else PatternReason.IP_SPELLING]
+    else:
+        name, faults = _canonical_name(base)
+    if name is None:
+        return None, faults
+    if wildcard and host_address(name) is not None:
+        return None, [PatternReason.WILDCARD]
+    return wildcard + name, faults
+
+
+def _canonical_name(name: str) -> tuple[str | None, list[PatternReason]]:
+    faults = []
+    if not name.isascii():
+        faults.append(PatternReason.UNICODE)
+        try:
+            # Only the labels that need it: IDNA 2008 would refuse underscores that browsers take.
+            mapped = idna.uts46_remap(name, std3_rules=False, transitional=False)
+            name = ".".join(label if label.isascii() else idna.alabel(label).decode() for label in mapped.split("."))
+        except (idna.IDNAError, UnicodeError):
+            return None, [PatternReason.HOST]
+    if name != name.lower():
+        faults.append(PatternReason.CASE)
+        name = name.lower()
+    if name.endswith("."):
+        faults.append(PatternReason.TRAILING_DOT)
+        name = name[:-1]
+    if len(name) > MAX_HOST:
+        return None, [PatternReason.TOO_LONG]
+    address = canonical_ipv4(name)
+    if address is not None and address != name:
+        faults.append(PatternReason.IP_SPELLING)
+        name = address
+    if ":" in name or parse_origin(f"https://{name}") is None:
+        return None, [PatternReason.PORT if ":" in name else PatternReason.HOST]
+    return name, faults
+
+
+def _split(rest: str) -> tuple[str, str]:
+    authority = re.split(r"[/?#\\]", rest, maxsplit=1)[0]
+    return authority, rest[len(authority) :]
+
+
+def _split_port(authority: str) -> tuple[str, str | None]:
+    host, colon, port = authority.rpartition(":")
+    return (host, port) if colon and "]" not in port else (authority, None)
+
+
+def _meant(text: str) -> str | None:
+    """Give a pattern's canonical form, or None where there is none."""
+    try:
+        return str(parse_pattern(text))
+    except PatternError as error:
+        return error.canonical
+
+
+# --- public suffixes -----------------------------------------------------------------------------------------------
+
+
+@cache
+def _suffixes(*, only_icann: bool) -> PublicSuffixList:
+    # Read at first use (about 50 ms): most policies hold no wildcard and never ask.
+    return PublicSuffixList(accept_unknown=False, only_icann=only_icann)
+
+
+def is_public_suffix(host: str) -> bool:
+    """Tell whether different owners register names right under a host, by the Public Suffix List, both sections.
+
+    A top level that the list does not know is none, nor is localhost.
+    """
+    # The second question finds a rule such as *.kawasaki.jp from its base.
+    return _suffixes(only_icann=False).is_public(host) or _suffixes(only_icann=False).is_public(f"0.{host}")
+
+
+def shared_hosting_suffix(host: str) -> str | None:
+    """Give the private-section suffix (github.io) that a host sits right under, or None."""
+    listed = _suffixes(only_icann=False)
+    if listed.privatesuffix(host) != host:
+        return None
+    suffix = listed.publicsuffix(host)
+    return suffix if suffix != _suffixes(only_icann=True).publicsuffix(host) else None
+
+
+def registrable_domain(host: str) -> str | None:
+    """Give the part of a host that somebody registered (example.co.uk), or None where the list knows no such part."""
+    return _suffixes(only_icann=False).privatesuffix(host)
+
+
+# --- the index -----------------------------------------------------------------------------------------------------
+
+
+def compile_regex(value: object) -> re.Pattern[str]:
+    """Compile an origin regex of the settings, given as text or compiled. Raises RegexError."""
+    if isinstance(value, re.Pattern):
+        if isinstance(value.pattern, str):
+            return value
+    elif isinstance(value, str):
+        try:
+            return re.compile(value)
+        except (re.error, OverflowError, RecursionError) as error:
+            raise RegexError(value, RegexReason.SYNTAX, f"this regular expression does not compile: {error}") from error
+    raise RegexError(value, RegexReason.NOT_A_REGEX, "an origin regex is a string or a compiled pattern of text")
+
+
+class PatternSet:
+    """Finds the pattern that an origin matches.
+
+    Exact origins cost one dict lookup whatever their number; wildcards one lookup for each label of the origin's host;
+    regexes, matched whole, come last and cost as many matches as there are.
+    """
+
+    __slots__ = ("_exact", "_hosts", "_regexes", "any_origin")
+
+    def __init__(self, patterns: Iterable[OriginPattern] = (), regexes: Iterable[re.Pattern[str]] = ()) -> None:
+        self.any_origin = False
+        # The text is its own pattern: a million of them may be held in memory.
+        self._exact: dict[str, None] = {}
+        # (scheme, host, below it?) -> the patterns, which differ in their port
+        self._hosts: dict[tuple[str, str, bool], list[OriginPattern]] = {}
+        self._regexes = tuple(regexes)
+        for pattern in patterns:
+            if pattern.any_origin:
+                self.any_origin = True
+            elif pattern.is_exact:
+                self._exact[str(pattern)] = None
+            else:
+                self._hosts.setdefault((pattern.scheme, pattern.host, pattern.subdomains), []).append(pattern)
+
+    def __bool__(self) -> bool:
+        return bool(self.any_origin or self._exact or self._hosts or self._regexes)
+
+    def match(self, raw: str) -> OriginPattern | re.Pattern[str] | str | None:
+        """Give what an Origin header's value matches: its own text, a wildcard, a regex, or None.
+
+        ``*`` matches everything and wins over every other; nothing else matches what parse_origin() refuses.
+        """
+        if self.any_origin:
+            return ANY_ORIGIN
+        if raw in self._exact:
+            return raw
+        if not (self._hosts or self._regexes):
+            return None
+        origin = parse_origin(raw)
+        if origin is None:
+            return None
+        if self._hosts and (pattern := self._match_wildcard(origin)) is not None:
+            return pattern
+        for regex in self._regexes:
+            if regex.fullmatch(raw):
+                return regex
+        return None
+
+    def _match_wildcard(self, origin: Origin) -> OriginPattern | None:
+        scheme, host, below = origin.scheme, origin.host, False
+        while True:
+            for pattern in self._hosts.get((scheme, host, below), ()):
+                if pattern.any_port or pattern.port == origin.port:
+                    return pattern
+            _, dot, host = host.partition(".")
+            if not dot:
+                return None
+            below = True

@@ -1,0 +1,248 @@
+"""A policy as somebody wrote it, and as it is served."""
+
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from .errors import (
+    CredentialsError,
+    CredentialsReason,
+    ExposedHeaderNameError,
+    HeaderNameError,
+    HeaderNameReason,
+    InvalidPolicy,
+    LimitError,
+    LimitReason,
+    MaxAgeError,
+    MaxAgeReason,
+    MethodError,
+    MethodReason,
+    PatternError,
+    PolicyError,
+    RegexError,
+)
+from .names import is_token
+from .origins import is_loopback
+from .patterns import OriginPattern, PatternSet, compile_regex, is_public_suffix, parse_pattern
+
+DEFAULT_METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
+DEFAULT_HEADERS = ("accept", "authorization", "content-type", "user-agent", "x-csrftoken", "x-requested-with")
+DEFAULT_MAX_AGE = 7200  # seconds; what Chromium caps it to
+
+
+@dataclass(frozen=True, slots=True)
+class PolicySpec:
+    """A policy as written: nothing in it has been checked.
+
+    ``preflight_max_age`` is in seconds. ``tenant`` is None for the settings' policy. ``name`` is for people.
+    """
+
+    name: str = "settings"
+    tenant: str | None = None
+    allowed_origins: Sequence[object] = ()
+    allowed_origin_regexes: Sequence[object] = ()
+    allow_all_origins: bool = False
+    allow_credentials: bool = False
+    allow_methods: Sequence[object] = DEFAULT_METHODS
+    allow_headers: Sequence[object] = DEFAULT_HEADERS
+    expose_headers: Sequence[object] = ()
+    preflight_max_age: object = DEFAULT_MAX_AGE
+    allow_private_network: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Limits:
+    """What a tenant's policy may hold at most: CORS_TENANT_LIMITS. ``max_age`` is in seconds.
+
+    Loopback, ``*.localhost`` included, is exempt from ``insecure_origins`` and ``any_port``.
+    """
+
+    credentials: bool = True
+    insecure_origins: bool = False
+    public_suffix_wildcards: bool = False
+    any_port: bool = False
+    any_origin: bool = False
+    max_origins: int = 100
+    max_age: int = 7200
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Policy:
+    """A compiled policy: immutable, every header value joined.
+
+    ``actual_headers`` and ``preflight_headers`` are the (name, value) pairs beside Access-Control-Allow-Origin.
+    ``varies`` tells whether the answer depends on the Origin. ``errors`` are the entries that were dropped.
+    """
+
+    name: str
+    tenant: str | None
+    origins: PatternSet
+    allow_credentials: bool
+    allow_private_network: bool
+    varies: bool
+    actual_headers: tuple[tuple[str, str], ...]
+    preflight_headers: tuple[tuple[str, str], ...]
+    errors: tuple[PolicyError, ...]
+
+
+def compile_policy(spec: PolicySpec, *, limits: Limits | None = None, strict: bool = True) -> Policy:
+    """Compile a policy, collecting the errors of all its entries.
+
+    strict: raises InvalidPolicy with every error. Otherwise each bad entry is dropped alone, the rest is served, and
+    ``Policy.errors`` says what was dropped; dropping never lets more through. Credentials with any origin are dropped
+    to ``*`` without credentials.
+    """
+    errors: list[PolicyError] = []
+    patterns = _compile_patterns(spec, limits, errors)
+    regexes = []
+    for written in spec.allowed_origin_regexes:
+        try:
+            regexes.append(compile_regex(written))
+        except RegexError as error:
+            errors.append(error)
+    origins = PatternSet(patterns, regexes)
+    allow_credentials = _compile_credentials(spec, limits, origins, errors)
+    methods = _tokens(spec.allow_methods, MethodError, MethodReason.NOT_A_TOKEN, "a method", errors)
+    headers = _tokens(spec.allow_headers, HeaderNameError, HeaderNameReason.NOT_A_TOKEN, "a header name", errors)
+    exposed = _tokens(
+        spec.expose_headers, ExposedHeaderNameError, HeaderNameReason.NOT_A_TOKEN, "a header name", errors
+    )
+    max_age = _compile_max_age(spec, limits, errors)
+    if strict and errors:
+        raise InvalidPolicy(errors)
+
+    actual, preflight = [], []
+    if allow_credentials:
+        actual.append(("Access-Control-Allow-Credentials", "true"))
+        preflight.append(("Access-Control-Allow-Credentials", "true"))
+    if exposed:
+        actual.append(("Access-Control-Expose-Headers", exposed))
+    if methods:
+        preflight.append(("Access-Control-Allow-Methods", methods))
+    if headers:
+        preflight.append(("Access-Control-Allow-Headers", headers))
+    if max_age is not None:
+        preflight.append(("Access-Control-Max-Age", str(max_age)))
+    return Policy(
+        name=spec.name,
+        tenant=spec.tenant,
+        origins=origins,
+        allow_credentials=allow_credentials,
+        allow_private_network=spec.allow_private_network,
+        # What a tenant allows may change at any time, so its answers always say that they depend on the origin.
+        varies=spec.tenant is not None or (bool(origins) and not origins.any_origin),
+        actual_headers=tuple(actual),
+        preflight_headers=tuple(preflight),
+        errors=tuple(errors),
+    )
+
+
+def _compile_patterns(spec: PolicySpec, limits: Limits | None, errors: list[PolicyError]) -> list[OriginPattern]:
+    patterns = [parse_pattern("*")] if spec.allow_all_origins else []
+    for written in spec.allowed_origins:
+        try:
+            pattern = parse_pattern(written)
+            if limits is not None:
+                check_limits(pattern, limits)
+                check_count(len(patterns) + 1, limits, pattern)
+        except (PatternError, LimitError) as error:
+            errors.append(error)
+        else:
+            patterns.append(pattern)
+    return patterns
+
+
+def check_limits(pattern: OriginPattern, limits: Limits) -> None:
+    """Raise LimitError if a tenant's policy may not hold this pattern."""
+    loopback = not pattern.any_origin and is_loopback(pattern.host)
+    if pattern.any_origin:
+        if not limits.any_origin:
+            raise _beyond(pattern, LimitReason.ANY_ORIGIN, "any origin at all is allowed", "any_origin")
+        return
+    if pattern.scheme == "http" and not loopback and not limits.insecure_origins:
+        raise _beyond(
+            pattern,
+            LimitReason.INSECURE_ORIGIN,
+            "an http page can be rewritten by anyone on its way",
+            "insecure_origins",
+        )
+    if pattern.any_port and not loopback and not limits.any_port:
+        raise _beyond(pattern, LimitReason.ANY_PORT, "a port has to be named", "any_port")
+    if pattern.subdomains and not limits.public_suffix_wildcards and is_public_suffix(pattern.host):
+        why = f"anyone can register a name under {pattern.host}"
+        raise _beyond(pattern, LimitReason.PUBLIC_SUFFIX_WILDCARD, why, "public_suffix_wildcards")
+
+
+def check_count(number: int, limits: Limits, value: object) -> None:
+    """Raise LimitError if a tenant's policy may not hold so many origins; ``value`` is the one too many."""
+    if number > limits.max_origins:
+        why = f"a policy holds at most {limits.max_origins} origins (CORS_TENANT_LIMITS: max_origins)"
+        raise LimitError(str(value), LimitReason.MAX_ORIGINS, why, "allowed_origins")
+
+
+def _beyond(pattern: OriginPattern, reason: LimitReason, why: str, limit: str) -> LimitError:
+    return LimitError(str(pattern), reason, f"{why} (beyond CORS_TENANT_LIMITS: {limit})", "allowed_origins")
+
+
+def _compile_credentials(
+    spec: PolicySpec, limits: Limits | None, origins: PatternSet, errors: list[PolicyError]
+) -> bool:
+    if not spec.allow_credentials:
+        return False
+    if limits is not None and not limits.credentials:
+        errors.append(
+            LimitError(
+                spec.allow_credentials,
+                LimitReason.CREDENTIALS,
+                "credentials are not for tenants here (CORS_TENANT_LIMITS: credentials)",
+                "allow_credentials",
+            )
+        )
+        return False
+    if origins.any_origin:
+        errors.append(
+            CredentialsError(
+                "*",
+                CredentialsReason.ANY_ORIGIN,
+                "any origin with credentials lets every site act as the visitor; it is served without credentials",
+            )
+        )
+        return False
+    return True
+
+
+def _tokens(
+    written: Sequence[object],
+    error: type[MethodError | HeaderNameError],
+    reason: MethodReason | HeaderNameReason,
+    what: str,
+    errors: list[PolicyError],
+) -> str:
+    tokens = []
+    for name in written:
+        if isinstance(name, str) and is_token(name):
+            tokens.append(name)
+        else:
+            errors.append(error(name, reason, f"{what} is made of letters, digits and !#$%&'*+-.^_`|~ alone"))
+    # Most tenants leave the lists at their default: one string for all of them.
+    return sys.intern(", ".join(tokens))
+
+
+def _compile_max_age(spec: PolicySpec, limits: Limits | None, errors: list[PolicyError]) -> int | None:
+    written = spec.preflight_max_age
+    if not isinstance(written, int) or isinstance(written, bool) or written < 0:
+        errors.append(
+            MaxAgeError(written, MaxAgeReason.NOT_SECONDS, "a lifetime is a whole number of seconds from 0 up")
+        )
+        return None
+    if limits is not None and written > limits.max_age:
+        errors.append(
+            LimitError(
+                written,
+                LimitReason.MAX_AGE,
+                f"a tenant's preflights live at most {limits.max_age} seconds (CORS_TENANT_LIMITS: max_age)",
+                "preflight_max_age",
+            )
+        )
+        return limits.max_age
+    return written

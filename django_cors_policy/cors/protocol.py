@@ -1,0 +1,138 @@
+"""The server's side of the CORS protocol: what to answer, as data.
+
+Steps are those of https://fetch.spec.whatwg.org/#http-cors-protocol.
+"""
+
+import re
+from collections.abc import Callable, Sequence
+from enum import StrEnum
+from typing import NamedTuple
+
+from .origins import parse_origin
+from .policy import Policy
+
+_ANY = (("Access-Control-Allow-Origin", "*"),)
+_PRIVATE_NETWORK = (("Access-Control-Allow-Private-Network", "true"),)
+_ORIGIN = ("Origin",)
+_NOTHING: tuple[str, ...] = ()
+
+
+class Kind(StrEnum):
+    NOT_COVERED = "not-covered"  # no policy covers the path
+    NOT_CORS = "not-cors"  # no Origin, or the request's own
+    ACTUAL = "actual"
+    PREFLIGHT = "preflight"
+
+
+class Reason(StrEnum):
+    NOT_COVERED = "not-covered"
+    NO_ORIGIN = "no-origin"
+    SAME_ORIGIN = "same-origin"
+    ANY_ORIGIN = "any-origin"
+    LISTED = "listed"
+    WILDCARD = "wildcard"
+    REGEX = "regex"
+    NULL_ORIGIN = "null-origin"
+    MALFORMED = "malformed-origin"
+    OTHER_SCHEME = "other-scheme"  # the request's own host by the other scheme: most often a proxy that is not declared
+    NOT_ALLOWED = "not-allowed"
+
+
+# NamedTuples, for these two are made for every request: a frozen dataclass takes three times as long to make.
+class CorsRequest(NamedTuple):
+    """What the protocol looks at in a request.
+
+    ``origin`` and ``requested_method`` are the values of Origin and Access-Control-Request-Method, None where they are
+    absent. ``own_origin`` gives the request's own origin, or None if its host is not to be trusted; it is called only
+    for an origin that no policy allows.
+    """
+
+    method: str
+    origin: str | None
+    requested_method: str | None
+    requests_private_network: bool
+    own_origin: Callable[[], str | None]
+
+
+class Decision(NamedTuple):
+    """What is answered, and why.
+
+    ``headers`` are the Access-Control-* fields to send, all others are removed; ``vary`` the names to add to Vary.
+    ``policy`` and ``pattern`` say who allowed the origin and by which entry; None where nobody did.
+    """
+
+    kind: Kind
+    allowed: bool
+    reason: Reason
+    headers: tuple[tuple[str, str], ...]
+    vary: tuple[str, ...]
+    policy: Policy | None
+    pattern: str | None
+
+
+NOT_COVERED = Decision(Kind.NOT_COVERED, False, Reason.NOT_COVERED, (), (), None, None)
+
+
+def decide(policies: Sequence[Policy], request: CorsRequest) -> Decision:
+    """Decide what a request is answered: total, whatever the header values hold.
+
+    ``policies`` in the order they are asked: the first that allows the origin serves the request with its own flags.
+    None at all means that the path is not covered.
+    """
+    if not policies:
+        return NOT_COVERED
+    method, origin, requested_method, requests_private_network, own_origin = request
+    # Two policies are a tenant's and the settings': the tenant's may change at any time.
+    vary = _ORIGIN if len(policies) > 1 or policies[0].varies else _NOTHING
+    # Fetch, "CORS-preflight request": OPTIONS with both headers. Any other OPTIONS is an actual request.
+    preflight = method == "OPTIONS" and requested_method is not None and origin is not None
+    kind = Kind.PREFLIGHT if preflight else Kind.ACTUAL if origin is not None else Kind.NOT_CORS
+    if origin is None:
+        # `*` from a policy that answers everyone alike is sent to everyone: a cached answer must serve them all.
+        if not vary and policies[0].origins.any_origin:
+            headers = _ANY + policies[0].actual_headers
+            return Decision(kind, True, Reason.ANY_ORIGIN, headers, vary, policies[0], "*")
+        return Decision(kind, False, Reason.NO_ORIGIN, (), vary, None, None)
+    for policy in policies:
+        found = _match(policy, origin)
+        if found is None:
+            continue
+        reason, pattern, headers = found
+        if not preflight:
+            return Decision(kind, True, reason, headers + policy.actual_headers, vary, policy, pattern)
+        # The whole static lists, not an echo of what was asked for: the browser names the right fault and may cache.
+        headers += policy.preflight_headers
+        if requests_private_network and policy.allow_private_network:
+            headers += _PRIVATE_NETWORK
+        return Decision(kind, True, reason, headers, vary, policy, pattern)
+    return _refuse(kind, origin, own_origin(), vary)
+
+
+def _match(policy: Policy, origin: str) -> tuple[Reason, str, tuple[tuple[str, str], ...]] | None:
+    if policy.origins.any_origin:
+        return Reason.ANY_ORIGIN, "*", _ANY
+    match = policy.origins.match(origin)
+    if match is None:
+        return None
+    # Fetch, "CORS check" step 5: the serialized origin, byte for byte.
+    headers = (("Access-Control-Allow-Origin", origin),)
+    if isinstance(match, str):
+        return Reason.LISTED, origin, headers
+    if isinstance(match, re.Pattern):
+        return Reason.REGEX, match.pattern, headers
+    return Reason.WILDCARD, str(match), headers
+
+
+def _refuse(kind: Kind, origin: str, own_origin: str | None, vary: tuple[str, ...]) -> Decision:
+    reason = Reason.NOT_ALLOWED
+    if origin == own_origin:
+        # Fetch, "HTTP-network-or-cache fetch": Origin also travels with same-origin requests other than GET and HEAD.
+        reason = Reason.SAME_ORIGIN
+        kind = kind if kind is Kind.PREFLIGHT else Kind.NOT_CORS
+    elif origin == "null":
+        reason = Reason.NULL_ORIGIN
+    elif parse_origin(origin) is None:
+        reason = Reason.MALFORMED
+    elif own_origin is not None and origin.partition("://")[2] == own_origin.partition("://")[2]:
+        reason = Reason.OTHER_SCHEME
+    return Decision(kind, False, reason, (), vary, None, None)
