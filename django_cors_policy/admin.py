@@ -1,0 +1,106 @@
+"""The admin: where people edit their tenants' policies."""
+
+from typing import Any
+
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import ValidationError
+from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.forms import BaseInlineFormSet, ModelForm
+from django.forms.formsets import DELETION_FIELD_NAME
+from django.http import HttpRequest
+from django.utils.translation import gettext_lazy as _
+from django.utils.translation import ngettext
+
+from django_cors_policy import conf
+from django_cors_policy.cors import LimitError, check_count
+from django_cors_policy.cors.lint import Severity, lint
+from django_cors_policy.models import AllowedOrigin, TenantPolicy
+
+
+class OriginFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
+    """Checks what one origin's form cannot see: the others on the page."""
+
+    def clean(self) -> None:
+        super().clean()
+        limits = conf.current().limits
+        seen: set[str] = set()
+        for form in self.forms:
+            # The instance holds the canonical form, which two spellings may share; an empty extra row holds none.
+            pattern = form.instance.pattern
+            if form.errors or not pattern or form.cleaned_data.get(DELETION_FIELD_NAME):
+                continue
+            if pattern in seen:
+                form.add_error("pattern", ValidationError(_("This policy lists the origin already."), code="unique"))
+            seen.add(pattern)
+            try:
+                check_count(len(seen), limits, pattern)
+            except LimitError as error:
+                form.add_error("pattern", error.message)
+
+
+class OriginInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = AllowedOrigin
+    formset = OriginFormSet
+    fields = ("pattern", "enabled", "expires_at", "note")
+    extra = 1
+
+
+@admin.register(TenantPolicy)
+class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    list_display = ("tenant", "enabled", "origin_count", "allow_credentials", "max_age", "updated_at")
+    list_filter = ("enabled", "allow_credentials", "updated_at")
+    search_fields = ("tenant", "origins__pattern")
+    search_help_text = _("Search by tenant or origin.")
+    readonly_fields = ("created_at", "updated_at")
+    inlines = (OriginInline,)
+    actions = ("enable", "disable")
+    list_per_page = 50
+    fieldsets = (
+        (None, {"fields": ("tenant", "enabled", "note")}),
+        (
+            _("What the origins may do"),
+            {"fields": ("allow_credentials", "allow_methods", "allow_headers", "expose_headers", "max_age")},
+        ),
+        (_("More"), {"classes": ("collapse",), "fields": ("allow_private_network", "created_at", "updated_at")}),
+    )
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TenantPolicy]:
+        # A subquery is counted for the rows of the page alone; a join would group the whole table.
+        origins = AllowedOrigin.objects.filter(policy=OuterRef("pk"), enabled=True).order_by()
+        counted = Subquery(origins.values("policy").annotate(count=Count("pk")).values("count"))
+        return super().get_queryset(request).annotate(enabled_origins=counted)
+
+    @admin.display(description=_("origins"), ordering="enabled_origins")
+    def origin_count(self, policy: Any) -> int:
+        return policy.enabled_origins or 0
+
+    @admin.action(description=_("Enable the selected policies"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:
+        self._switch(request, queryset, enabled=True)
+
+    @admin.action(description=_("Disable the selected policies"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[TenantPolicy], *, enabled: bool) -> None:
+        policies = list(queryset.exclude(enabled=enabled))
+        TenantPolicy.objects.filter(pk__in=[policy.pk for policy in policies]).update(enabled=enabled)
+        for policy in policies:
+            self.log_change(request, policy, "Enabled." if enabled else "Disabled.")
+        count = len(policies)
+        if enabled:
+            message = ngettext("%d policy was enabled.", "%d policies were enabled.", count) % count
+        else:
+            message = ngettext("%d policy was disabled.", "%d policies were disabled.", count) % count
+        self.message_user(request, message, messages.SUCCESS)
+
+    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # type: ignore[type-arg]
+        super().save_related(request, form, formsets, change)
+        # What is malformed was refused; what is merely unwise is saved and said.
+        policy = form.instance
+        spec = policy.spec(policy.origins.filter(enabled=True).values_list("pattern", flat=True))
+        for finding in lint(spec, debug=settings.DEBUG, tenants=True):
+            if finding.severity is not Severity.INFO:
+                text = f"{finding.rule.code} ({finding.severity}): {finding.message} {finding.hint}"
+                self.message_user(request, text, messages.WARNING)

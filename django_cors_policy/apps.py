@@ -1,0 +1,8 @@
+from django.apps import AppConfig
+from django.utils.translation import gettext_lazy as _
+
+
+class CorsPolicyConfig(AppConfig):
+    name = "django_cors_policy"
+    verbose_name = _("CORS policies")
+    default_auto_field = "django.db.models.BigAutoField"

@@ -1,0 +1,231 @@
+"""The CORS_* settings: read and compiled once, again when a setting changes."""
+
+import logging
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from django.conf import settings
+from django.core.signals import setting_changed
+from django.http import HttpRequest
+from django.utils.module_loading import import_string
+
+from django_cors_policy.cors import (
+    DEFAULT_HEADERS,
+    DEFAULT_MAX_AGE,
+    DEFAULT_METHODS,
+    CorsRequest,
+    Decision,
+    Limits,
+    Policy,
+    PolicySpec,
+    compile_policy,
+    decide,
+    quoted,
+)
+
+logger = logging.getLogger("django_cors_policy")
+
+Resolver = Callable[[HttpRequest], str | None]
+
+MAX_TENANT = 253  # characters of a tenant key: a host's
+
+_LIST = "a list of strings"
+_REGEX = "a regular expression, as text or compiled"
+
+
+@dataclass(frozen=True, slots=True)
+class SettingProblem:
+    """A setting whose value cannot be used; its safe default, ``used``, stands in for it."""
+
+    name: str
+    value: object
+    expected: str
+    used: object
+
+
+@dataclass(frozen=True, slots=True)
+class Configuration:
+    """All settings, checked and compiled.
+
+    ``policies`` answer where no tenant speaks. ``without_origin`` is the decision for a covered request without Origin;
+    ``urls`` covers every path where it is None. ``resolver`` is None where tenants are off.
+    ``names`` are all that were looked for: any other CORS_* name is read by nobody.
+    """
+
+    spec: PolicySpec
+    policies: tuple[Policy, ...]
+    urls: re.Pattern[str] | None
+    without_origin: Decision
+    preflight_status: int
+    resolver: Resolver | None
+    resolver_path: str | None
+    limits: Limits
+    refresh_seconds: float
+    max_stale_seconds: float
+    cache_size: int
+    database: str | None
+    problems: tuple[SettingProblem, ...]
+    names: frozenset[str]
+
+
+# A path that matches no request, for a CORS_URLS_REGEX that cannot be used.
+_NO_PATH = re.compile(r"(?!)")
+
+# Stands for the tenant in front of the settings' policy, as long as the tenant has none: it allows nothing, but its
+# answer may change, so that every answer says that it depends on the origin.
+NO_POLICY = compile_policy(PolicySpec(name="no policy", tenant=""))
+
+
+class _Reader:
+    """Reads settings by type and notes what is of another."""
+
+    def __init__(self) -> None:
+        self.problems: list[SettingProblem] = []
+        self.names: set[str] = set()
+
+    def _get(self, name: str, default: Any) -> Any:
+        self.names.add(name)
+        return getattr(settings, name, default)
+
+    def _wrong(self, name: str, value: object, expected: str, used: Any) -> Any:
+        self.problems.append(SettingProblem(name, value, expected, used))
+        return used
+
+    def strings(self, name: str, default: tuple[str, ...]) -> tuple[object, ...]:
+        value = self._get(name, default)
+        if isinstance(value, (set, frozenset)):
+            value = sorted(value, key=str)  # a set has no order of its own, and headers should not differ by process
+        if isinstance(value, (list, tuple)):
+            return tuple(value)
+        # Not the default of the lists of methods and headers: what cannot be read allows nothing.
+        return self._wrong(name, value, _LIST, ())  # type: ignore[no-any-return]
+
+    def boolean(self, name: str) -> bool:
+        value = self._get(name, False)
+        return value if isinstance(value, bool) else self._wrong(name, value, "True or False", used=False)
+
+    def number(self, name: str, default: float, least: float, whole: str | None = None) -> Any:
+        value = self._get(name, default)
+        kinds = int if whole else (int, float)
+        if isinstance(value, kinds) and not isinstance(value, bool) and least <= value < float("inf"):
+            return value
+        expected = f"a {'whole ' if whole else ''}number{f' of {whole}' if whole else ' of seconds'} from {least:g} up"
+        return self._wrong(name, value, expected, default)
+
+    def urls(self, name: str) -> re.Pattern[str] | None:
+        value = self._get(name, None)
+        if value is None or value == r"^.*$":
+            return None
+        if isinstance(value, re.Pattern) and isinstance(value.pattern, str):
+            return value
+        if isinstance(value, str):
+            try:
+                return re.compile(value)
+            except re.error:
+                pass
+        # Covering no path is the safe reading: covering all would answer where nobody meant to.
+        self._wrong(name, value, _REGEX, "no path at all")
+        return _NO_PATH
+
+    def choice(self, name: str, choices: tuple[int, ...]) -> int:
+        value = self._get(name, choices[0])
+        if value in choices and not isinstance(value, bool):
+            return int(value)
+        expected = " or ".join(str(choice) for choice in choices)
+        return self._wrong(name, value, expected, choices[0])  # type: ignore[no-any-return]
+
+    def database(self, name: str) -> str | None:
+        value = self._get(name, None)
+        if value is None or (isinstance(value, str) and value in settings.DATABASES):
+            return value
+        return self._wrong(name, value, "an alias of DATABASES, or None", None)  # type: ignore[no-any-return]
+
+    def resolver(self, name: str, default: str) -> tuple[str | None, Resolver | None]:
+        path = self._get(name, default)
+        if path is None:
+            return None, None
+        try:
+            resolver = import_string(path)
+        except Exception as error:  # noqa: BLE001 -- the module may fail in any way, and a request never does
+            expected = f"the dotted path of a function, or None ({type(error).__name__}: {error})"
+            return None, self._wrong(name, path, expected, None)
+        if not callable(resolver):
+            return None, self._wrong(name, path, "the dotted path of a function, or None", None)
+        return path, resolver
+
+    def limits(self, name: str) -> Limits:
+        value = self._get(name, {})
+        if not isinstance(value, Mapping):
+            return self._wrong(name, value, "a dict", Limits())  # type: ignore[no-any-return]
+        kinds = {field.name: type(field.default) for field in fields(Limits)}
+        accepted: dict[str, Any] = {}
+        for key, limit in value.items():
+            kind = kinds.get(key)
+            if kind is not None and type(limit) is kind and limit >= 0:
+                accepted[key] = limit
+            else:
+                expected = f"one of {', '.join(kinds)}" if kind is None else f"a value of type {kind.__name__}"
+                self._wrong(f"{name}[{quoted(key)}]", limit, expected, "the default")
+        return Limits(**accepted)
+
+
+def _read() -> Configuration:
+    read = _Reader()
+    spec = PolicySpec(
+        allowed_origins=read.strings("CORS_ALLOWED_ORIGINS", ()),
+        allowed_origin_regexes=read.strings("CORS_ALLOWED_ORIGIN_REGEXES", ()),
+        allow_all_origins=read.boolean("CORS_ALLOW_ALL_ORIGINS"),
+        allow_credentials=read.boolean("CORS_ALLOW_CREDENTIALS"),
+        allow_methods=read.strings("CORS_ALLOW_METHODS", DEFAULT_METHODS),
+        allow_headers=read.strings("CORS_ALLOW_HEADERS", DEFAULT_HEADERS),
+        expose_headers=read.strings("CORS_EXPOSE_HEADERS", ()),
+        preflight_max_age=read.number("CORS_PREFLIGHT_MAX_AGE", DEFAULT_MAX_AGE, 0, "seconds"),
+        allow_private_network=read.boolean("CORS_ALLOW_PRIVATE_NETWORK"),
+    )
+    policy = compile_policy(spec, strict=False)
+    path, resolver = read.resolver("CORS_TENANT_RESOLVER", "django_cors_policy.tenants.by_host")
+    policies = (policy,) if resolver is None else (NO_POLICY, policy)
+    for error in policy.errors:
+        logger.error("CORS settings: an entry is not served: %s", error)
+    configuration = Configuration(
+        spec=spec,
+        policies=policies,
+        urls=read.urls("CORS_URLS_REGEX"),
+        without_origin=decide(policies, CorsRequest("GET", None, None, requests_private_network=False, own_origin=str)),
+        preflight_status=read.choice("CORS_PREFLIGHT_STATUS", (204, 200)),
+        resolver=resolver,
+        resolver_path=path,
+        limits=read.limits("CORS_TENANT_LIMITS"),
+        refresh_seconds=read.number("CORS_POLICY_REFRESH_SECONDS", 1.0, 0),
+        max_stale_seconds=read.number("CORS_POLICY_MAX_STALE_SECONDS", 300, 0),
+        cache_size=read.number("CORS_POLICY_CACHE_SIZE", 10_000, 1, "tenants"),
+        database=read.database("CORS_POLICY_DATABASE"),
+        problems=tuple(read.problems),
+        names=frozenset(read.names),
+    )
+    for problem in configuration.problems:
+        logger.error("CORS settings: %s is %s, not %s", problem.name, quoted(problem.value), problem.expected)
+    return configuration
+
+
+_configuration: Configuration | None = None
+
+
+def current() -> Configuration:
+    """Give the compiled settings; they are read at the first call, and again after a setting has changed."""
+    global _configuration  # noqa: PLW0603 -- one value for the process, swapped whole
+    configuration = _configuration
+    if configuration is None:
+        configuration = _configuration = _read()
+    return configuration
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    global _configuration  # noqa: PLW0603
+    if setting.startswith("CORS_"):
+        _configuration = None
+
+
+setting_changed.connect(_forget, dispatch_uid="django_cors_policy.conf")

@@ -1,0 +1,170 @@
+"""The middleware: a request in, a Decision from the protocol, its headers out."""
+
+import logging
+import threading
+import time
+from collections.abc import Awaitable, Callable
+from typing import cast
+
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.http import HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.utils.cache import patch_vary_headers
+
+from django_cors_policy import conf
+from django_cors_policy.cors import NOT_COVERED, CorsRequest, Decision, Kind, Policy, Reason, decide, quoted
+from django_cors_policy.selection import apolicies_for, covers, policies_for, tenant_of
+from django_cors_policy.tenants import checked_host
+
+logger = logging.getLogger("django_cors_policy")
+
+_DEFAULT_PORTS = {"http": ":80", "https": ":443"}
+# The request's own origin is nobody's blocked origin, and its other scheme is a proxy that is not declared.
+_NOT_LOGGED = frozenset({Reason.SAME_ORIGIN, Reason.OTHER_SCHEME})
+
+
+class CorsMiddleware:
+    """Answers preflights and puts the CORS headers on every other response; ``request.cors`` holds the Decision.
+
+    It stands first in MIDDLEWARE: what answers before it answers without CORS headers.
+    """
+
+    sync_capable = True
+    async_capable = True
+
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+        self.get_response = get_response
+        self._is_async = iscoroutinefunction(get_response)
+        if self._is_async:
+            markcoroutinefunction(self)
+
+    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+        if self._is_async:
+            return self.__acall__(request)
+        configuration = conf.current()
+        decision = _decide_early(configuration, request)
+        if decision is None:
+            decision = _decide(configuration, request, policies_for(configuration, request))
+        request.cors = decision  # type: ignore[attr-defined]
+        if decision.kind is Kind.PREFLIGHT:
+            return _finish(decision, _preflight(configuration, decision))
+        return _finish(decision, cast("HttpResponseBase", self.get_response(request)))
+
+    async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
+        configuration = conf.current()
+        decision = _decide_early(configuration, request)
+        if decision is None:
+            decision = _decide(configuration, request, await apolicies_for(configuration, request))
+        request.cors = decision  # type: ignore[attr-defined]
+        if decision.kind is Kind.PREFLIGHT:
+            return _finish(decision, _preflight(configuration, decision))
+        return _finish(decision, await cast("Awaitable[HttpResponseBase]", self.get_response(request)))
+
+
+def _decide_early(configuration: conf.Configuration, request: HttpRequest) -> Decision | None:
+    """Decide what needs no policy: a path that is not covered, and a request without Origin."""
+    if not covers(configuration, request):
+        return NOT_COVERED
+    return None if "HTTP_ORIGIN" in request.META else configuration.without_origin
+
+
+def _decide(configuration: conf.Configuration, request: HttpRequest, policies: tuple[Policy, ...]) -> Decision:
+    meta = request.META
+    decision = decide(
+        policies,
+        CorsRequest(
+            cast("str", request.method),
+            meta["HTTP_ORIGIN"],
+            meta.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
+            meta.get("HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK") == "true",
+            lambda: _own_origin(request),
+        ),
+    )
+    if not decision.allowed and decision.reason not in _NOT_LOGGED:
+        _denials.log(configuration, request, decision)
+    return decision
+
+
+def _own_origin(request: HttpRequest) -> str | None:
+    host = checked_host(request)
+    if host is None:
+        return None
+    scheme = request.scheme or "http"
+    return f"{scheme}://{host.lower().removesuffix(_DEFAULT_PORTS[scheme])}"
+
+
+def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpResponse:
+    response = HttpResponse(status=configuration.preflight_status if decision.allowed else 403)
+    del response.headers["Content-Type"]  # there is no content
+    if response.status_code != 204:  # RFC 9110 section 8.6: a 204 has no Content-Length
+        response.headers["Content-Length"] = "0"
+    return response
+
+
+def _finish(decision: Decision, response: HttpResponseBase) -> HttpResponseBase:
+    """Make the response's Access-Control-* fields the decision's, whatever a view wrote, and its Vary complete."""
+    if decision.kind is Kind.NOT_COVERED:
+        return response
+    headers = response.headers
+    varies = False
+    foreign = None
+    for name in headers:
+        first = name[0]
+        if first in "aA" and name[:15].lower() == "access-control-":
+            foreign = [*(foreign or ()), name]
+        elif first in "vV" and name.lower() == "vary":
+            varies = True
+    for name in foreign or ():
+        del headers[name]
+    for name, value in decision.headers:
+        headers[name] = value
+    if decision.vary:
+        if varies:
+            patch_vary_headers(response, decision.vary)
+        else:
+            headers["Vary"] = ", ".join(decision.vary)
+    return response
+
+
+class _Denials:
+    """One INFO line for a denied origin, at most once a second for the same tenant and origin.
+
+    At most ``SIZE`` different ones are logged in a second; an attacker's origins are free.
+    """
+
+    SIZE = 1000
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._logged: dict[tuple[str | None, str], float] = {}
+
+    def log(self, configuration: conf.Configuration, request: HttpRequest, decision: Decision) -> None:
+        if not logger.isEnabledFor(logging.INFO):
+            return
+        tenant, origin = tenant_of(configuration, request), quoted(request.META["HTTP_ORIGIN"])
+        if not self._is_due((tenant, origin)):
+            return
+        logger.info(
+            "CORS denied %s: %s %s %s for %s",
+            origin,
+            decision.reason,
+            quoted(request.method),
+            quoted(request.path_info),
+            f"tenant {quoted(tenant)}" if tenant else "no tenant",
+        )
+
+    def _is_due(self, key: tuple[str | None, str]) -> bool:
+        now = self._clock()
+        with self._lock:
+            if now - self._logged.get(key, float("-inf")) < 1.0:
+                return False
+            if len(self._logged) >= self.SIZE:
+                self._logged = {known: at for known, at in self._logged.items() if now - at < 1.0}
+                if len(self._logged) >= self.SIZE:
+                    return False
+            self._logged[key] = now
+            return True
+
+
+_denials = _Denials()

@@ -1,0 +1,482 @@
+"""The tenants' policies, and the feed that tells every process what has changed.
+
+A write through these models is recorded in the transaction that makes it: ``recording()`` is the one way, and every
+queryset method, save and signal below comes to it.
+"""
+
+import secrets
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from itertools import takewhile
+from typing import Any, ClassVar
+
+from django.apps import AppConfig
+from django.core.exceptions import ValidationError
+from django.db import models, router, transaction
+from django.db.models.signals import post_migrate, post_save, pre_delete, pre_save
+from django.dispatch import Signal, receiver
+from django.utils import timezone
+from django.utils.translation import gettext_lazy as _
+
+from django_cors_policy import conf
+from django_cors_policy.cors import (
+    DEFAULT_HEADERS,
+    DEFAULT_METHODS,
+    InvalidPolicy,
+    LimitError,
+    PatternError,
+    PolicySpec,
+    check_count,
+    check_limits,
+    compile_policy,
+    parse_pattern,
+)
+
+EVERYTHING = ""  # the tenant of a change that may touch any of them
+MAX_NAMED = 1000  # tenants that one call names; beyond it, it records EVERYTHING
+BATCH = 500  # primary keys in one statement; SQLite used to stop at 999 parameters
+
+KEEP_CHANGES = timedelta(days=1)
+MAX_CHANGES = 10_000  # rows of the feed; a process that slept through more drops all it knows
+PRUNED_AT_ONCE = 100  # rows of the feed that a write removes, beyond twice those it adds
+
+TENANT_LENGTH = 253  # characters, a host's
+PATTERN_LENGTH = 300  # characters, cors.patterns.MAX_PATTERN
+
+# Sent with using and tenants when a write has happened, and again when it is committed: what this process knows of
+# these tenants is out of date.
+policies_changed = Signal()
+
+
+# --- the feed ------------------------------------------------------------------------------------------------------
+
+
+class _NeverInFixtures(models.Manager[models.Model]):
+    """An empty default manager: dumpdata finds nothing, for a lock and a feed mean nothing in another database."""
+
+    def get_queryset(self) -> models.QuerySet[models.Model]:
+        return super().get_queryset().none()
+
+
+class PolicyRevision(models.Model):
+    """One row, only ever locked: writers queue here, so that changes become visible in the order of their revisions."""
+
+    objects = _NeverInFixtures()
+    rows = models.Manager["PolicyRevision"]()
+
+    class Meta:
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"the writers' lock {self.pk}"
+
+
+class PolicyChange(models.Model):
+    """One tenant whose policy a committed write has touched, or every tenant where ``tenant`` is empty.
+
+    ``token`` is random: it tells this row from another that has the same revision after a restore.
+    """
+
+    revision = models.BigAutoField(primary_key=True)
+    token = models.CharField(max_length=16)
+    tenant = models.CharField(max_length=TENANT_LENGTH, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = _NeverInFixtures()
+    rows = models.Manager["PolicyChange"]()
+
+    class Meta:
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"{self.revision}: {self.tenant or 'every tenant'}"
+
+
+@contextmanager
+def recording(using: str) -> Iterator[set[str]]:
+    """Lock the feed, run a block of writes, and append the tenants that it adds to the set it is given.
+
+    The lock comes before the first write and is held until the transaction commits; it is taken in every call, since
+    a savepoint that was rolled back may have released it.
+    """
+    with transaction.atomic(using=using, savepoint=False):
+        _lock(using)
+        touched: set[str] = set()
+        yield touched
+        if touched:
+            _append(touched, using)
+
+
+def record_everything(using: str) -> None:
+    """Tell every process to forget what it knows, after writes that the models do not see (raw SQL, migrations)."""
+    with recording(using) as touched:
+        touched.add(EVERYTHING)
+
+
+def _lock(using: str) -> None:
+    locked = PolicyRevision.rows.using(using).select_for_update().filter(pk=1)
+    if not list(locked):  # a flush removed it
+        PolicyRevision.rows.using(using).get_or_create(pk=1)
+        list(locked.all())
+
+
+def _append(touched: set[str], using: str) -> None:
+    names = {EVERYTHING} if len(touched) > MAX_NAMED or EVERYTHING in touched else touched
+    changes = PolicyChange.rows.using(using)
+    changes.bulk_create(PolicyChange(tenant=name, token=secrets.token_hex(8)) for name in sorted(names))
+    _prune(using, PRUNED_AT_ONCE + 2 * len(names))
+    # Now, for the rest of this transaction; and at the commit, for what others loaded before it.
+    announce = partial(policies_changed.send, sender=PolicyChange, using=using, tenants=frozenset(names))
+    announce()
+    transaction.on_commit(announce, using=using)
+
+
+def _prune(using: str, at_most: int) -> None:
+    changes = PolicyChange.rows.using(using)
+    newest = changes.order_by("-revision").values_list("revision", flat=True)[0]
+    too_old = timezone.now() - KEEP_CHANGES
+    # Only the oldest are looked at, so that a write's work is bounded whatever the feed has grown to.
+    oldest = changes.filter(revision__lt=newest).order_by("revision").values_list("revision", "created_at")[:at_most]
+    gone = list(takewhile(lambda row: row[1] < too_old or row[0] <= newest - MAX_CHANGES, oldest))
+    if gone:
+        changes.filter(revision__lte=gone[-1][0]).delete()
+
+
+# --- writes that are recorded --------------------------------------------------------------------------------------
+
+
+def _write_alias(queryset: models.QuerySet[Any]) -> str:
+    # The one private attribute of Django's here: a queryset says which database it would *write* to only when it is
+    # marked so, and a router may send reads elsewhere. QuerySet.update() and delete() mark themselves the same way.
+    queryset._for_write = True  # type: ignore[attr-defined]
+    return queryset.db
+
+
+def _parts(keys: list[Any]) -> Iterator[list[Any]]:
+    for start in range(0, len(keys), BATCH):
+        yield keys[start : start + BATCH]
+
+
+class RecordedQuerySet(models.QuerySet[Any]):
+    """A queryset whose writes are recorded, each by one call of recording()."""
+
+    def update(self, **kwargs: Any) -> int:
+        using = _write_alias(self)
+        with recording(using) as touched:
+            rows = self.using(using)
+            # Through the primary keys: an update may well change what the queryset filters by.
+            keys = list(rows.order_by().values_list("pk", flat=True))
+            touched.update(_tenants_of(self.model, keys, using))
+            count = sum(super(RecordedQuerySet, rows.filter(pk__in=part)).update(**kwargs) for part in _parts(keys))
+            touched.update(_tenants_of(self.model, keys, using))
+        return count
+
+    update.alters_data = True  # type: ignore[attr-defined]
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        using = _write_alias(self)
+        with recording(using) as touched:
+            keys = self.using(using).order_by().values_list("pk", flat=True)
+            touched.update(_tenants_of(self.model, keys, using))
+            return super().delete()
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+    delete.queryset_only = True  # type: ignore[attr-defined]
+
+    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
+        instances = list(objs)
+        using = _write_alias(self)
+        with recording(using) as touched:
+            # With update_conflicts a row may be taken over from another tenant.
+            touched.update(_tenants_of(self.model, [instance.pk for instance in instances], using))
+            created = super().bulk_create(instances, *args, **kwargs)
+            touched.update(self.model.tenants_of_instances(instances, using))
+        return created
+
+    def update_or_create(self, *args: Any, **kwargs: Any) -> tuple[Any, bool]:
+        # It locks the row before it saves; two such writers, or one and a save, would wait for each other.
+        using = _write_alias(self)
+        with recording(using):
+            return super().update_or_create(*args, **kwargs)
+
+
+class RecordedModel(models.Model):
+    """A model whose every save is recorded."""
+
+    tenant_path: ClassVar[str]  # the lookup from a row to its tenant's key
+
+    class Meta:
+        abstract = True
+
+    @classmethod
+    def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:
+        """Give the tenants that the instances belong to as they are now, written or not."""
+        raise NotImplementedError
+
+    # save(), create(), get_or_create() and the admin all come here.
+    def save_base(
+        self,
+        raw: bool = False,
+        force_insert: Any = False,
+        force_update: bool = False,
+        using: str | None = None,
+        update_fields: Iterable[str] | None = None,
+    ) -> None:
+        using = using or router.db_for_write(type(self), instance=self)
+        with recording(using) as touched:
+            touched.update(_tenants_of(type(self), [self.pk], using))
+            super().save_base(raw, force_insert, force_update, using, update_fields)
+            touched.update(_tenants_of(type(self), [self.pk], using))
+
+    save_base.alters_data = True  # type: ignore[attr-defined]
+
+
+def _tenants_of(model: type[RecordedModel], keys: Iterable[Any], using: str) -> set[str]:
+    """Give the tenants of the rows with these primary keys, as they are stored."""
+    tenants: set[str] = set()
+    for part in _parts([key for key in keys if key is not None]):
+        stored = models.QuerySet(model, using=using).filter(pk__in=part)
+        tenants.update(stored.order_by().values_list(model.tenant_path, flat=True))
+        if len(tenants) > MAX_NAMED:
+            return {EVERYTHING}
+    return tenants
+
+
+class TenantPolicyQuerySet(RecordedQuerySet):
+    def get_by_natural_key(self, tenant: str) -> "TenantPolicy":
+        return self.get(tenant=tenant)  # type: ignore[no-any-return]
+
+
+class AllowedOriginQuerySet(RecordedQuerySet):
+    def get_by_natural_key(self, tenant: str, pattern: str) -> "AllowedOrigin":
+        return self.get(policy__tenant=tenant, pattern=pattern)  # type: ignore[no-any-return]
+
+
+# --- the models ----------------------------------------------------------------------------------------------------
+
+
+def split_names(text: str) -> tuple[str, ...]:
+    """Read a list of methods or header names as people write it: one on each line, or with commas between."""
+    return tuple(name for line in text.splitlines() for name in map(str.strip, line.split(",")) if name)
+
+
+class TenantPolicy(RecordedModel):
+    """What one tenant's origins may do."""
+
+    tenant_path = "tenant"
+
+    tenant = models.CharField(
+        _("tenant"),
+        max_length=TENANT_LENGTH,
+        unique=True,
+        help_text=_("The key that CORS_TENANT_RESOLVER finds in a request: by default the host, without its port."),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True, help_text=_("A disabled policy allows nothing."))
+    allow_credentials = models.BooleanField(
+        _("allow credentials"),
+        default=False,
+        help_text=_("Let these origins' pages send cookies and read the answers made for the visitor."),
+    )
+    allow_methods = models.TextField(
+        _("allowed methods"),
+        default=", ".join(DEFAULT_METHODS),
+        blank=True,
+        help_text=_("In upper case, one on each line or separated by commas. GET, HEAD and POST need no listing."),
+    )
+    allow_headers = models.TextField(
+        _("allowed headers"),
+        default=", ".join(DEFAULT_HEADERS),
+        blank=True,
+        help_text=_("Request headers that a page may set, one on each line or separated by commas."),
+    )
+    expose_headers = models.TextField(
+        _("exposed headers"),
+        default="",
+        blank=True,
+        help_text=_("Response headers that a page may read, one on each line or separated by commas."),
+    )
+    max_age = models.PositiveIntegerField(
+        _("preflight lifetime"),
+        default=600,
+        help_text=_("Seconds for which a browser keeps the answer to a preflight, and acts by it."),
+    )
+    allow_private_network = models.BooleanField(
+        _("allow private network"),
+        default=False,
+        help_text=_("Answer the private network preflight that some browsers used to send."),
+    )
+    note = models.TextField(_("note"), default="", blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+    updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+
+    objects = models.Manager.from_queryset(TenantPolicyQuerySet)()
+
+    class Meta:
+        verbose_name = _("tenant policy")
+        verbose_name_plural = _("tenant policies")
+        ordering = ("tenant",)
+        base_manager_name = "objects"
+        constraints = (
+            # The empty key stands for every tenant in the feed.
+            models.CheckConstraint(condition=~models.Q(tenant=""), name="cors_policy_tenant_not_empty"),
+        )
+
+    def __str__(self) -> str:
+        return self.tenant
+
+    @classmethod
+    def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:  # noqa: ARG003
+        return {instance.tenant for instance in instances}
+
+    def natural_key(self) -> tuple[str]:
+        return (self.tenant,)
+
+    def spec(self, patterns: Iterable[str] = ()) -> PolicySpec:
+        """Give the policy as written, with these origins."""
+        return PolicySpec(
+            name=f"tenant {self.tenant}",
+            tenant=self.tenant,
+            allowed_origins=tuple(patterns),
+            allow_credentials=self.allow_credentials,
+            allow_methods=split_names(self.allow_methods),
+            allow_headers=split_names(self.allow_headers),
+            expose_headers=split_names(self.expose_headers),
+            preflight_max_age=self.max_age,
+            allow_private_network=self.allow_private_network,
+        )
+
+    def clean(self) -> None:
+        """Bring the tenant's key into the form that requests have, and check all but the origins."""
+        super().clean()
+        errors: dict[str, list[str]] = {}
+        if conf.current().resolver_path == "django_cors_policy.tenants.by_host":
+            self.tenant = self.tenant.lower().removesuffix(".")
+            # A bracketed IPv6 address is a host too, and the only one with colons.
+            if any(character in self.tenant for character in "/?#@ ") or (
+                ":" in self.tenant and not self.tenant.startswith("[")
+            ):
+                errors["tenant"] = [
+                    _("Write the host alone, without scheme, port and path: api.acme.example.")  # type: ignore[list-item]
+                ]
+        if self.max_age is not None:  # the field's own error has been said
+            try:
+                compile_policy(self.spec(), limits=conf.current().limits)
+            except InvalidPolicy as invalid:
+                for error in invalid.errors:
+                    field = "max_age" if error.field == "preflight_max_age" else error.field
+                    errors.setdefault(field, []).append(error.message)
+        if errors:
+            raise ValidationError(errors)
+
+
+class AllowedOrigin(RecordedModel):
+    """One origin, or one family of origins, that a tenant's policy allows."""
+
+    tenant_path = "policy__tenant"
+
+    policy = models.ForeignKey(
+        TenantPolicy, on_delete=models.CASCADE, related_name="origins", verbose_name=_("tenant policy")
+    )
+    pattern = models.CharField(
+        _("origin"),
+        max_length=PATTERN_LENGTH,
+        help_text=_(
+            "https://app.example.com; https://*.example.com for all below it; http://localhost:* for any port."
+        ),
+    )
+    enabled = models.BooleanField(_("enabled"), default=True)
+    expires_at = models.DateTimeField(
+        _("expires at"), null=True, blank=True, help_text=_("From then on the origin is not allowed any more.")
+    )
+    note = models.TextField(_("note"), default="", blank=True)
+    created_at = models.DateTimeField(_("created at"), auto_now_add=True)
+
+    objects = models.Manager.from_queryset(AllowedOriginQuerySet)()
+
+    class Meta:
+        verbose_name = _("allowed origin")
+        verbose_name_plural = _("allowed origins")
+        ordering = ("pk",)
+        base_manager_name = "objects"
+        constraints = (
+            models.UniqueConstraint(
+                fields=("policy", "pattern"),
+                name="cors_policy_origin_unique",
+                violation_error_message=_("This policy lists the origin already."),
+            ),
+        )
+
+    def __str__(self) -> str:
+        return self.pattern
+
+    @classmethod
+    def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:
+        return _tenants_of(TenantPolicy, {instance.policy_id for instance in instances}, using)
+
+    def natural_key(self) -> tuple[str, str]:
+        return (*self.policy.natural_key(), self.pattern)
+
+    natural_key.dependencies = ("django_cors_policy.tenantpolicy",)  # type: ignore[attr-defined]
+
+    def clean(self) -> None:
+        """Bring the pattern into its canonical form, and check it against the tenants' limits."""
+        super().clean()
+        try:
+            try:
+                pattern = parse_pattern(self.pattern)
+            except PatternError as error:
+                if not error.correctable:
+                    raise
+                pattern = parse_pattern(error.canonical)
+            check_limits(pattern, conf.current().limits)
+            if self._state.adding and self.policy_id is not None:
+                others = AllowedOrigin.objects.filter(policy_id=self.policy_id).count()
+                check_count(others + 1, conf.current().limits, pattern)
+        except (PatternError, LimitError) as error:
+            raise ValidationError({"pattern": error.message}) from error
+        self.pattern = str(pattern)
+
+
+# --- writes that only signals see ----------------------------------------------------------------------------------
+
+
+@receiver(pre_delete, sender=TenantPolicy)
+@receiver(pre_delete, sender=AllowedOrigin)
+def _record_delete(
+    sender: type[RecordedModel], instance: RecordedModel, using: str, origin: object = None, **_: object
+) -> None:
+    recorded_already = isinstance(origin, RecordedQuerySet)
+    recorded_by_parent = sender is AllowedOrigin and isinstance(origin, TenantPolicy)
+    if not (recorded_already or recorded_by_parent):
+        with recording(using) as touched:
+            touched.update(_tenants_of(type(instance), [instance.pk], using))
+
+
+@receiver(pre_save, sender=TenantPolicy)
+@receiver(pre_save, sender=AllowedOrigin)
+def _record_before_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
+    # loaddata goes round save_base() of the model. Its transaction is what the lock is held in.
+    if raw and transaction.get_connection(using).in_atomic_block:
+        with recording(using) as touched:
+            touched.update(_tenants_of(type(instance), [instance.pk], using))
+
+
+@receiver(post_save, sender=TenantPolicy)
+@receiver(post_save, sender=AllowedOrigin)
+def _record_after_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
+    if raw:
+        # An origin that comes before its policy finds no tenant; the policy records itself when it comes.
+        with recording(using) as touched:
+            touched.update(_tenants_of(type(instance), [instance.pk], using))
+
+
+@receiver(post_migrate)
+def _record_migration(app_config: AppConfig, using: str, **_: object) -> None:
+    # Data migrations use models of their own, and a flush removes all: what anybody knows may be wrong.
+    if app_config.name != "django_cors_policy" or not router.allow_migrate_model(using, PolicyChange):
+        return
+    tables = transaction.get_connection(using).introspection.table_names()
+    if PolicyChange._meta.db_table in tables and PolicyRevision._meta.db_table in tables:
+        record_everything(using)

@@ -1,0 +1,50 @@
+"""Which policies a request is answered by, in their order."""
+
+import logging
+
+from django.http import HttpRequest
+
+from django_cors_policy import conf
+from django_cors_policy.cors import Policy, quoted
+from django_cors_policy.store import MISS, store
+
+logger = logging.getLogger("django_cors_policy")
+
+
+def covers(configuration: conf.Configuration, request: HttpRequest) -> bool:
+    """Tell whether any policy covers the request's path."""
+    return configuration.urls is None or configuration.urls.match(request.path_info) is not None
+
+
+def policies_for(configuration: conf.Configuration, request: HttpRequest) -> tuple[Policy, ...]:
+    """Give the policies of a covered request: its tenant's, then the settings'. May query once for a cold tenant."""
+    tenant = tenant_of(configuration, request)
+    return configuration.policies if tenant is None else _with_settings(configuration, store.get(tenant))
+
+
+async def apolicies_for(configuration: conf.Configuration, request: HttpRequest) -> tuple[Policy, ...]:
+    """Do the same without blocking the event loop; in a thread only when the store has to query."""
+    tenant = tenant_of(configuration, request)
+    if tenant is None:
+        return configuration.policies
+    found = store.peek(tenant)
+    return _with_settings(configuration, await store.aget(tenant) if found is MISS else found)
+
+
+def _with_settings(configuration: conf.Configuration, policy: Policy | None) -> tuple[Policy, ...]:
+    return configuration.policies if policy is None else (policy, configuration.policies[-1])
+
+
+def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | None:
+    """Give the key of the request's tenant, or None if it has none, or none that could be stored."""
+    if configuration.resolver is None:
+        return None
+    try:
+        tenant = configuration.resolver(request)
+    except Exception as error:  # noqa: BLE001 -- a project's own code, run for every request
+        logger.warning("CORS_TENANT_RESOLVER failed: %s", quoted(f"{type(error).__name__}: {error}"))
+        return None
+    # What no key can be is not looked up: a NUL byte from a path would be an error of the database.
+    if isinstance(tenant, str) and 0 < len(tenant) <= conf.MAX_TENANT and tenant.isprintable():
+        return tenant
+    return None
