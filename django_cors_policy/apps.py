@@ -6,3 +6,8 @@ class CorsPolicyConfig(AppConfig):
     name = "django_cors_policy"
     verbose_name = _("CORS policies")
     default_auto_field = "django.db.models.BigAutoField"
+
+    def ready(self) -> None:
+        from django_cors_policy import checks  # noqa: PLC0415 -- models can be imported only now
+
+        checks.register()

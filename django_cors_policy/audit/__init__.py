@@ -1,0 +1,34 @@
+"""What cors_audit and the system checks run: each source gives findings, a Report holds them."""
+
+from collections.abc import Collection, Iterator
+
+from django_cors_policy.audit import settings, stack, tenants
+from django_cors_policy.audit.report import Report
+from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule
+
+__all__ = ["RULES", "Report", "UnknownTenant", "audit", "static_findings", "stored_findings"]
+
+RULES: tuple[Rule, ...] = tuple(
+    sorted((*LINT_RULES, *settings.RULES, *stack.RULES, *tenants.RULES), key=lambda rule: rule.code)
+)
+
+UnknownTenant = tenants.UnknownTenant
+
+
+def static_findings() -> Iterator[Finding]:
+    """Find what the settings and the stack alone tell; no database."""
+    yield from settings.findings()
+    yield from stack.findings()
+
+
+def stored_findings(only: Collection[str] | None = None) -> Iterator[Finding]:
+    """Find what the stored policies tell, all of them or those of some tenants. Raises UnknownTenant, DatabaseError."""
+    yield from tenants.findings(only)
+
+
+def audit(only: Collection[str] | None = None) -> Report:
+    """Run every rule; with ``only``, look at these tenants' policies alone, beside the settings.
+
+    Raises UnknownTenant for a key that has no policy, and DatabaseError.
+    """
+    return Report([*static_findings(), *stored_findings(only)])

@@ -1,0 +1,61 @@
+"""The findings of one run, in a stable order, as text and as JSON."""
+
+import json
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any
+
+from django_cors_policy.cors.lint import Finding, Severity
+
+# What no rule here can see; said at the end of every text report.
+NOT_LOOKED_AT = "Not looked at: what a proxy or CDN in front of Django adds or removes."
+
+
+class Report:
+    """Findings, the gravest first; equal ones by code, tenant and subject."""
+
+    def __init__(self, findings: Iterable[Finding]) -> None:
+        self.findings = tuple(
+            sorted(
+                findings,
+                key=lambda found: (-found.severity.rank, found.rule.code, found.tenant or "", found.subject),
+            )
+        )
+
+    @property
+    def summary(self) -> dict[str, int]:
+        """The number of findings by severity, every severity named."""
+        counts = dict.fromkeys(map(str, Severity), 0)
+        for found in self.findings:
+            counts[found.severity] += 1
+        return counts
+
+    def reaches(self, level: Severity) -> bool:
+        """Tell whether any finding is as grave as this level, or graver."""
+        return any(found.severity.rank >= level.rank for found in self.findings)
+
+    def as_json(self) -> str:
+        findings = [
+            {
+                "code": found.rule.code,
+                "slug": found.rule.slug,
+                "severity": found.severity,
+                "subject": found.subject,
+                "tenant": found.tenant,
+                "message": found.message,
+                "hint": found.hint,
+            }
+            for found in self.findings
+        ]
+        return json.dumps({"version": 1, "findings": findings, "summary": self.summary}, indent=2)
+
+    def as_text(self, colour: Callable[[Severity, str], str] = lambda _, text: text) -> Iterator[str]:
+        """Give the report's lines; ``colour`` may dress a line's severity for a terminal."""
+        for found in self.findings:
+            where = f" (tenant {found.tenant})" if found.tenant is not None else ""
+            severity = colour(found.severity, f"{found.severity:<8}")
+            yield f"{severity} {found.rule.code} {found.rule.slug}: {found.subject}{where}"
+            yield f"         {found.message}"
+            yield f"         {found.hint}"
+        counts: Any = [f"{count} {severity}" for severity, count in self.summary.items() if count]
+        yield f"{len(self.findings)} findings: {', '.join(counts)}." if counts else "No findings."
+        yield NOT_LOOKED_AT

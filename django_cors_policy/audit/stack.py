@@ -1,0 +1,266 @@
+"""What MIDDLEWARE, INSTALLED_APPS and the other settings tell about how a policy is served."""
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from django.apps import apps
+from django.conf import settings
+from django.conf.urls.i18n import is_language_prefix_patterns_used
+from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequiredMiddleware, RemoteUserMiddleware
+from django.middleware.cache import FetchFromCacheMiddleware, UpdateCacheMiddleware
+from django.middleware.common import CommonMiddleware
+from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.locale import LocaleMiddleware
+from django.middleware.security import SecurityMiddleware
+from django.utils.module_loading import import_string
+
+from django_cors_policy import conf
+from django_cors_policy.cors import OriginPattern, PatternError, PolicySpec, parse_pattern
+from django_cors_policy.cors.lint import Finding, Rule, Severity
+from django_cors_policy.middleware import CorsMiddleware
+
+MIDDLEWARE_MISSING = Rule(
+    "CORS401",
+    "middleware-missing",
+    (Severity.HIGH,),
+    "The app is installed and its middleware is not, or the other way round.",
+    None,
+)
+BELOW_REDIRECTING = Rule(
+    "CORS402",
+    "below-redirecting-middleware",
+    (Severity.HIGH,),
+    "A middleware that redirects stands above: a preflight must not be redirected.",
+    None,
+)
+BELOW_AUTHENTICATION = Rule(
+    "CORS403",
+    "below-authentication",
+    (Severity.HIGH, Severity.LOW),
+    "A middleware that may refuse a request without a session or token stands above: a preflight carries neither.",
+    None,
+)
+BELOW_CACHE = Rule(
+    "CORS404",
+    "below-cache",
+    (Severity.HIGH, Severity.LOW),
+    "A cache stands above and replays answers with the headers of an origin that may be revoked.",
+    524,
+)
+SECOND_CORS = Rule(
+    "CORS407", "second-cors", (Severity.HIGH,), "Another CORS package or middleware is active too.", None
+)
+CSRF_ORIGIN_MISSING = Rule(
+    "CORS408",
+    "csrf-origin-missing",
+    (Severity.MEDIUM,),
+    "An origin with credentials and unsafe methods that CSRF_TRUSTED_ORIGINS does not hold.",
+    None,
+)
+ANY_HOST = Rule(
+    "CORS414",
+    "any-host-with-host-tenants",
+    (Severity.HIGH,),
+    "ALLOWED_HOSTS allows every host while the tenant is read from the host.",
+    346,
+)
+RULES = (
+    MIDDLEWARE_MISSING,
+    BELOW_REDIRECTING,
+    BELOW_AUTHENTICATION,
+    BELOW_CACHE,
+    SECOND_CORS,
+    CSRF_ORIGIN_MISSING,
+    ANY_HOST,
+)
+
+_AUTHENTICATION = (AuthenticationMiddleware, LoginRequiredMiddleware, RemoteUserMiddleware)
+# What authenticating middleware of other packages and projects calls itself.
+_AUTHENTICATES = re.compile(r"auth|login|jwt|oidc|saml|sso|token|permission|apikey|api_key", re.IGNORECASE)
+_CORS = re.compile(r"(^|[._])cors([._]|headers|$)|C(ors|ORS)(?![a-z])")
+_HOST_RESOLVERS = frozenset({"django_cors_policy.tenants.by_host", "django_cors_policy.tenants.by_subdomain"})
+_UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
+_FIRST = f'Move "{CorsMiddleware.__module__}.{CorsMiddleware.__qualname__}" to the top of MIDDLEWARE.'
+
+
+@dataclass(frozen=True, slots=True)
+class _Layer:
+    path: str
+    middleware: Any  # a class, or a factory function
+
+    def is_a(self, *classes: type) -> bool:
+        return isinstance(self.middleware, type) and issubclass(self.middleware, classes)
+
+    @property
+    def may_refuse_early(self) -> bool:
+        """Whether it has code of its own, not Django's, that runs before a view is chosen."""
+        if not isinstance(self.middleware, type):
+            return True
+        own = [base for base in self.middleware.__mro__ if not base.__module__.startswith("django.")]
+        return any(name in vars(base) for base in own[:-1] for name in ("__call__", "process_request"))
+
+
+def findings() -> Iterator[Finding]:
+    layers = _layers()
+    own = [place for place, layer in enumerate(layers) if layer.is_a(CorsMiddleware)]
+    yield from _missing(installed=apps.is_installed("django_cors_policy"), active=bool(own))
+    yield from _second(layers, own)
+    for layer in layers[: own[0]] if own else ():
+        yield from _above(layer)
+    yield from _any_host()
+    yield from csrf_findings(conf.current().spec)
+
+
+def _layers() -> list[_Layer]:
+    layers = []
+    for path in settings.MIDDLEWARE:
+        try:
+            layers.append(_Layer(path, import_string(path)))
+        except Exception:  # noqa: BLE001, S112 -- Django itself says so when it starts, and better
+            continue
+    return layers
+
+
+def _missing(*, installed: bool, active: bool) -> Iterator[Finding]:
+    if installed and not active:
+        yield Finding(
+            MIDDLEWARE_MISSING,
+            Severity.HIGH,
+            "MIDDLEWARE",
+            "django_cors_policy is installed, but no CorsMiddleware is active: no CORS header is ever sent.",
+            'Put "django_cors_policy.middleware.CorsMiddleware" first in MIDDLEWARE.',
+        )
+    if active and not installed:
+        yield Finding(
+            MIDDLEWARE_MISSING,
+            Severity.HIGH,
+            "INSTALLED_APPS",
+            "CorsMiddleware is active, but the app is not installed: tenants have no policies and nothing is checked.",
+            'Add "django_cors_policy" to INSTALLED_APPS.',
+        )
+
+
+def _second(layers: list[_Layer], own: list[int]) -> Iterator[Finding]:
+    others = [layer.path for place, layer in enumerate(layers) if place not in own and _is_cors(layer.path)]
+    others += [layers[place].path for place in own[1:]]
+    others += [app for app in settings.INSTALLED_APPS if app.partition(".")[0] == "corsheaders"]
+    for other in others:
+        yield Finding(
+            SECOND_CORS,
+            Severity.HIGH,
+            other,
+            f"{other} answers CORS too: the two overwrite or double each other's headers.",
+            "Remove it; this app answers every CORS request by itself.",
+        )
+
+
+def _is_cors(path: str) -> bool:
+    return not path.startswith("django_cors_policy.") and _CORS.search(path) is not None
+
+
+def _above(layer: _Layer) -> Iterator[Finding]:
+    if why := _redirects(layer):
+        yield Finding(
+            BELOW_REDIRECTING,
+            Severity.HIGH,
+            layer.path,
+            f"{layer.path} stands above CorsMiddleware and redirects ({why}): a preflight fails on any redirect.",
+            _FIRST,
+        )
+    authenticates = layer.is_a(*_AUTHENTICATION)
+    if layer.may_refuse_early and (authenticates or _AUTHENTICATES.search(layer.path)):
+        yield Finding(
+            BELOW_AUTHENTICATION,
+            Severity.HIGH,
+            layer.path,
+            f"{layer.path} stands above CorsMiddleware and may refuse a preflight, which carries no session or token.",
+            _FIRST,
+        )
+    elif authenticates:
+        yield Finding(
+            BELOW_AUTHENTICATION,
+            Severity.LOW,
+            layer.path,
+            f"{layer.path} stands above CorsMiddleware: it waits until a view is chosen, but nothing keeps it so.",
+            _FIRST,
+        )
+    if layer.is_a(FetchFromCacheMiddleware, UpdateCacheMiddleware):
+        fetches = layer.is_a(FetchFromCacheMiddleware)
+        yield Finding(
+            BELOW_CACHE,
+            Severity.HIGH if fetches else Severity.LOW,
+            layer.path,
+            f"{layer.path} stands above CorsMiddleware: it "
+            + ("answers from the cache, also an origin that has been revoked." if fetches else "stores CORS headers."),
+            _FIRST,
+        )
+
+
+def _redirects(layer: _Layer) -> str | None:
+    if layer.is_a(SecurityMiddleware) and settings.SECURE_SSL_REDIRECT:
+        return "SECURE_SSL_REDIRECT"
+    if layer.is_a(CommonMiddleware) and settings.PREPEND_WWW:
+        return "PREPEND_WWW"
+    if layer.is_a(CommonMiddleware) and settings.APPEND_SLASH:
+        return "APPEND_SLASH"
+    if layer.is_a(LocaleMiddleware) and _has_language_prefixes():
+        return "i18n_patterns"
+    return None
+
+
+def _has_language_prefixes() -> bool:
+    try:
+        prefixed, _ = is_language_prefix_patterns_used(settings.ROOT_URLCONF)
+    except Exception:  # noqa: BLE001 -- a URLconf that cannot be imported may hold them
+        return True
+    return prefixed
+
+
+def _any_host() -> Iterator[Finding]:
+    path = conf.current().resolver_path
+    if path in _HOST_RESOLVERS and "*" in settings.ALLOWED_HOSTS:
+        yield Finding(
+            ANY_HOST,
+            Severity.HIGH,
+            "ALLOWED_HOSTS",
+            "Any Host header is accepted and the tenant is read from it: a request chooses what it is judged by.",
+            "List the hosts that the project serves, with a leading dot for all subdomains.",
+        )
+
+
+def csrf_findings(spec: PolicySpec) -> Iterator[Finding]:
+    """Find the origins of a policy whose unsafe requests CsrfViewMiddleware would refuse."""
+    if not spec.allow_credentials or _UNSAFE_METHODS.isdisjoint({str(method) for method in spec.allow_methods}):
+        return
+    if not any(layer.is_a(CsrfViewMiddleware) for layer in _layers()):
+        return
+    for written in spec.allowed_origins:
+        try:
+            pattern = parse_pattern(written)
+        except PatternError:
+            continue  # another rule's
+        if pattern.scheme in ("http", "https") and not _csrf_trusts(pattern):
+            yield Finding(
+                CSRF_ORIGIN_MISSING,
+                Severity.MEDIUM,
+                str(pattern),
+                f"{pattern} may send credentials and unsafe methods, but CSRF_TRUSTED_ORIGINS does not hold it: where "
+                "a view is protected by CsrfViewMiddleware, its POST gets a 403.",
+                f'Add "{pattern}" to CSRF_TRUSTED_ORIGINS, or take the unsafe methods out of the policy.',
+                spec.tenant,
+            )
+
+
+def _csrf_trusts(pattern: OriginPattern) -> bool:
+    if str(pattern) in settings.CSRF_TRUSTED_ORIGINS:
+        return True
+    netloc = str(pattern).partition("://")[2].removeprefix("*")
+    for trusted in settings.CSRF_TRUSTED_ORIGINS:
+        scheme, _, host = trusted.partition("://")
+        # Django takes https://*.example.com for example.com and all below it.
+        base = host.removeprefix("*")
+        if scheme == pattern.scheme and host.startswith("*.") and (netloc.endswith(base) or netloc == base[1:]):
+            return True
+    return False

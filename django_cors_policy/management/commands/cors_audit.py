@@ -1,0 +1,63 @@
+"""manage.py cors_audit: what is unsafe or broken in the live settings, the stored policies and the stack."""
+
+import sys
+from typing import Any
+
+from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
+
+from django_cors_policy.audit import RULES, UnknownTenant, audit
+from django_cors_policy.cors import quoted
+from django_cors_policy.cors.lint import Severity
+
+
+class Command(BaseCommand):
+    help = "Audit the CORS settings, the stored policies and the middleware for what is unsafe or broken."
+    requires_system_checks: list[str] = []  # noqa: RUF012 -- it reports more than they do
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        parser.add_argument("--format", choices=("text", "json"), default="text", help="how the report is printed")
+        parser.add_argument(
+            "--fail-level",
+            choices=[str(severity) for severity in Severity],
+            default="high",
+            help="exit with 1 if a finding is at least this grave (default: high)",
+        )
+        parser.add_argument(
+            "--tenant",
+            action="append",
+            metavar="KEY",
+            help="of the stored policies, look at this tenant's alone; may be given several times",
+        )
+        parser.add_argument("--list-rules", action="store_true", help="print every rule and exit")
+
+    def handle(self, *_: Any, **options: Any) -> None:
+        if options["list_rules"]:
+            for rule in RULES:
+                severities = " / ".join(rule.severities)
+                self.stdout.write(f"{rule.code} {rule.slug} ({severities}): {rule.summary}")
+            return
+        try:
+            report = audit(options["tenant"])
+        except UnknownTenant as error:
+            raise CommandError(str(error), returncode=2) from error
+        except DatabaseError as error:
+            message = f"the stored policies cannot be read: {quoted(str(error))}; is the database there and migrated?"
+            raise CommandError(message, returncode=2) from error
+        if options["format"] == "json":
+            self.stdout.write(report.as_json())
+        else:
+            for line in report.as_text(self._colour):
+                self.stdout.write(line)
+        if report.reaches(Severity(options["fail_level"])):
+            sys.exit(1)
+
+    def _colour(self, severity: Severity, text: str) -> str:
+        styles = {
+            Severity.CRITICAL: self.style.ERROR,
+            Severity.HIGH: self.style.ERROR,
+            Severity.MEDIUM: self.style.WARNING,
+            Severity.LOW: self.style.NOTICE,
+            Severity.INFO: self.style.HTTP_INFO,
+        }
+        return str(styles[severity](text))
