@@ -40,8 +40,9 @@ def by_subdomain(request: HttpRequest) -> str | None:
     if host is None:
         return None
     allowed = settings.ALLOWED_HOSTS or (_DEBUG_HOSTS if settings.DEBUG else ())
-    domains = [entry.lower() for entry in allowed if entry.startswith(".") and host.endswith(entry.lower())]
-    label = host.removesuffix(max(domains, key=len)) if domains else ""
+    dotted = f".{host}"
+    domains = [entry.lower() for entry in allowed if entry.startswith(".") and dotted.endswith(entry.lower())]
+    label = dotted.removesuffix(max(domains, key=len)).removeprefix(".") if domains else ""
     return label if label and "." not in label else None
 
 

@@ -1,5 +1,9 @@
 """The settings that the tests run with: what startproject gives, and the app."""
 
+import os
+import tempfile
+from pathlib import Path
+
 import environ
 
 env = environ.Env()
@@ -7,6 +11,13 @@ env = environ.Env()
 SECRET_KEY = "tests"
 ALLOWED_HOSTS = ["testserver", ".tenants.example", "localhost", "127.0.0.1", "[::1]"]
 DATABASES = {"default": env.db("DATABASE_URL", default="sqlite:///:memory:")}
+if DATABASES["default"]["ENGINE"] == "django.db.backends.sqlite3":
+    # A file, so that threads have connections of their own as they have in a server; IMMEDIATE as the README says.
+    DATABASES["default"]["OPTIONS"] = {
+        "transaction_mode": "IMMEDIATE",
+        "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=OFF",
+    }
+    DATABASES["default"]["TEST"] = {"NAME": Path(tempfile.gettempdir()) / f"cors-policy-{os.getpid()}.sqlite3"}
 INSTALLED_APPS = [
     "django_cors_policy",
     "django.contrib.admin",

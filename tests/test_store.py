@@ -1,0 +1,814 @@
+"""The store: store.md's rules for readers, each on a clock that is told the time."""
+
+import asyncio
+import logging
+import os
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime, timedelta
+
+import pytest
+from django.db import DatabaseError, connection, connections, transaction
+from django.utils import timezone
+
+from django_cors_policy import store as store_module
+from django_cors_policy.models import AllowedOrigin, PolicyChange, TenantPolicy, policies_changed
+from django_cors_policy.store import MISS, PolicyStore
+
+pytestmark = pytest.mark.django_db(transaction=True)
+
+ORIGIN = "https://app.acme.example"
+
+
+class Deaf(PolicyStore):
+    """A store of another process: it hears nothing of this one's writes and learns all from the feed."""
+
+
+@pytest.fixture
+def wall_clock(clock):
+    return type(clock)(timezone.now().timestamp())
+
+
+@pytest.fixture
+def store(clock, wall_clock):
+    started = []
+    store = Deaf(clock, wall_clock, started.append, lambda seconds: None)
+    store.started = started
+    return store
+
+
+@pytest.fixture
+def acme():
+    policy = TenantPolicy.objects.create(tenant="acme")
+    policy.origins.create(pattern=ORIGIN)
+    return policy
+
+
+def allows(policy, origin=ORIGIN):
+    return policy is not None and policy.origins.match(origin) is not None
+
+
+def broken(monkeypatch, name="_changes_since", error=DatabaseError):
+    """Let every query of a kind fail, until the function that is given back is called."""
+    working = getattr(store_module, name)
+
+    def fail(*_):
+        raise error("gone")
+
+    monkeypatch.setattr(store_module, name, fail)
+    return lambda: monkeypatch.setattr(store_module, name, working)
+
+
+# --- the steady state
+
+
+def test_a_cold_tenant_costs_the_probe_and_one_query_and_a_warm_one_none(store, acme, django_assert_num_queries):
+    with django_assert_num_queries(2):
+        assert allows(store.get("acme"))
+    TenantPolicy.objects.create(tenant="globex")
+    with django_assert_num_queries(1):
+        store.get("globex")
+    with django_assert_num_queries(0):
+        assert allows(store.get("acme"))
+        assert not allows(store.get("globex"))
+
+
+def test_insforge_1896_an_unknown_tenant_is_remembered_too(store, django_assert_num_queries):
+    assert store.get("nobody") is None
+    with django_assert_num_queries(0):
+        assert store.get("nobody") is None
+
+
+def test_a_policy_is_its_tenants_alone(store, acme):
+    TenantPolicy.objects.create(tenant="globex").origins.create(pattern="https://app.globex.example")
+    assert not allows(store.get("globex"))
+    assert not allows(store.get("acme"), "https://app.globex.example")
+
+
+def test_a_key_that_only_a_collation_takes_for_another_is_unknown(store, acme, monkeypatch):
+    original = TenantPolicy.objects.using("default").filter
+
+    class CaseInsensitive:
+        def using(self, alias):
+            return self
+
+        def filter(self, tenant):
+            return original(tenant__iexact=tenant)
+
+    monkeypatch.setattr(TenantPolicy, "objects", CaseInsensitive())
+    assert allows(store.get("acme"))
+    assert store.get("ACME") is None
+
+
+def test_a_disabled_policy_and_a_disabled_origin_allow_nothing(store, acme):
+    acme.origins.create(pattern="https://off.acme.example", enabled=False)
+    assert not allows(store.get("acme"), "https://off.acme.example")
+    TenantPolicy.objects.update(enabled=False)
+    store.evict({"acme"})
+    assert store.get("acme") is None
+
+
+def test_a_row_that_does_not_compile_drops_itself_alone_and_says_so(store, acme, caplog):
+    AllowedOrigin.objects.bulk_create([AllowedOrigin(policy=acme, pattern="https://bad.example/\r\npath")])
+    assert allows(store.get("acme"))
+    [record] = [record for record in caplog.records if record.name == "django_cors_policy.store"]
+    assert "tenant 'acme': 1 entries are not served" in record.getMessage()
+    assert "\n" not in record.getMessage()
+
+
+def test_a_row_beyond_the_limits_is_not_served(store, acme, settings):
+    AllowedOrigin.objects.bulk_create([AllowedOrigin(policy=acme, pattern="http://plain.example")])
+    assert not allows(store.get("acme"), "http://plain.example")
+    settings.CORS_TENANT_LIMITS = {"insecure_origins": True}
+    store.reset()
+    assert allows(store.get("acme"), "http://plain.example")
+
+
+# --- rule 6: the probe
+
+
+def test_the_probe_is_one_query_and_not_before_it_is_due(store, acme, clock, django_assert_num_queries):
+    store.get("acme")
+    clock.advance(0.999)
+    with django_assert_num_queries(0):
+        store.get("acme")
+    clock.advance(0.001)
+    with django_assert_num_queries(1):
+        assert allows(store.get("acme"))
+
+
+def test_only_the_tenants_that_the_feed_names_are_read_again(store, acme, clock, django_assert_num_queries):
+    TenantPolicy.objects.create(tenant="globex")
+    store.get("acme")
+    store.get("globex")
+    acme.origins.all().delete()
+    clock.advance(1)
+    with django_assert_num_queries(1):
+        store.get("globex")
+    with django_assert_num_queries(1):
+        assert not allows(store.get("acme"))
+
+
+def test_unleash_12561_a_revoked_origin_is_obeyed_after_the_refresh_interval(store, acme, clock):
+    assert allows(store.get("acme"))
+    AllowedOrigin.objects.all().delete()
+    clock.advance(1)
+    assert not allows(store.get("acme"))
+
+
+def test_a_tenant_that_gets_its_first_policy_is_known_after_the_refresh_interval(store, clock):
+    assert store.get("acme") is None
+    TenantPolicy.objects.create(tenant="acme").origins.create(pattern=ORIGIN)
+    clock.advance(1)
+    assert allows(store.get("acme"))
+
+
+def test_a_change_of_everything_forgets_all(store, acme, clock):
+    from django_cors_policy.models import record_everything
+
+    store.get("acme")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_cors_policy_allowedorigin")
+    record_everything("default")
+    clock.advance(1)
+    assert not allows(store.get("acme"))
+
+
+def replaced_by_another_row():
+    last = PolicyChange.rows.order_by("-revision").first()
+    PolicyChange.rows.filter(pk=last.pk).update(token="another")
+
+
+def pruned_past_us():
+    for _ in range(2):
+        TenantPolicy.objects.get().save()
+    PolicyChange.rows.exclude(pk=PolicyChange.rows.order_by("-revision").first().pk).delete()
+
+
+def emptied():
+    PolicyChange.rows.all().delete()
+
+
+@pytest.mark.parametrize("lose", [replaced_by_another_row, pruned_past_us, emptied])
+def test_a_feed_that_does_not_hold_the_last_known_row_forgets_all(store, acme, clock, lose):
+    """A restore, a failover, or pruning past a process that slept: what the feed would have named is unknown."""
+    store.get("acme")
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_cors_policy_allowedorigin")
+    lose()
+    clock.advance(1)
+    assert not allows(store.get("acme"))
+    clock.advance(1)
+    assert not allows(store.get("acme"))
+
+
+def test_an_empty_feed_is_a_position_too(store, acme, clock, django_assert_num_queries):
+    PolicyChange.rows.all().delete()
+    assert allows(store.get("acme"))
+    clock.advance(1)
+    with django_assert_num_queries(1):
+        assert allows(store.get("acme"))
+    AllowedOrigin.objects.all().delete()
+    clock.advance(1)
+    assert not allows(store.get("acme"))
+
+
+def test_more_changes_than_one_probe_takes_in_forget_all(store, acme, clock, monkeypatch):
+    monkeypatch.setattr(store_module, "MAX_CHANGES", 2)
+    store.get("acme")
+    AllowedOrigin.objects.all().delete()
+    for tenant in ("one", "two", "three"):
+        TenantPolicy.objects.create(tenant=tenant)
+    clock.advance(1)
+    assert not allows(store.get("acme"))
+    clock.advance(1)
+    assert not allows(store.get("acme"))
+
+
+# --- rule 7: the load
+
+
+def test_a_load_is_one_query(store, acme, django_assert_num_queries):
+    store.get("nobody")
+    with django_assert_num_queries(1) as queries:
+        store.get("acme")
+    assert "allowedorigin" in queries[0]["sql"]
+    assert "tenantpolicy" in queries[0]["sql"]
+
+
+def racing(monkeypatch, *races):
+    """Let something happen after each of the next loads has read its rows and before it is done."""
+    read = store_module._read_rows
+    pending = list(races)
+
+    def read_and_race(tenant, alias):
+        rows = read(tenant, alias)
+        if pending:
+            pending.pop(0)()
+        return rows
+
+    monkeypatch.setattr(store_module, "_read_rows", read_and_race)
+
+
+def test_a_load_that_was_raced_is_read_once_more(store, acme, monkeypatch):
+    def revoke():
+        AllowedOrigin.objects.all().delete()
+        store.evict({"acme"})
+
+    racing(monkeypatch, revoke)
+    assert not allows(store.get("acme"))
+    assert not allows(store.peek("acme"))
+
+
+def test_a_load_that_is_raced_twice_is_answered_and_not_kept(store, acme, monkeypatch):
+    def touch():
+        store.evict({"acme"})
+
+    def revoke():
+        AllowedOrigin.objects.all().delete()
+        store.evict({"acme"})
+
+    racing(monkeypatch, touch, revoke)
+    store.get("acme")
+    assert store.peek("acme") is MISS
+    assert not allows(store.get("acme"))
+
+
+def test_a_raced_load_whose_place_was_taken_leaves_the_keeping_to_the_other(store, acme, monkeypatch):
+    """Changes are told to the load that is registered: one that is not must not keep what it read."""
+
+    def take_the_place():
+        store.evict({"acme"})
+        assert allows(store.get("acme"))
+
+    def revoke_after_the_other_is_done():
+        # The second read of the first load is under way; the other load has kept its rows.
+        AllowedOrigin.objects.all().delete()
+        store.evict({"acme"})
+
+    racing(monkeypatch, take_the_place, lambda: None, revoke_after_the_other_is_done)
+    store.get("acme")
+    assert not allows(store.get("acme"))
+
+
+def test_a_reset_during_a_load_keeps_nothing_of_it(store, acme, monkeypatch):
+    racing(monkeypatch, store.reset, store.reset)
+    assert allows(store.get("acme"))
+    assert store.peek("acme") is MISS
+
+
+# --- rule 8: inside a transaction
+
+
+def test_inside_a_transaction_nothing_is_kept_and_nothing_probed(store, clock, django_assert_num_queries):
+    with transaction.atomic():
+        policy = TenantPolicy.objects.create(tenant="acme")
+        policy.origins.create(pattern=ORIGIN)
+        with django_assert_num_queries(3):  # a savepoint, one load, and its release
+            assert allows(store.get("acme"))
+        transaction.set_rollback(True)
+    assert store.get("acme") is None
+
+
+def test_inside_a_transaction_a_fresh_entry_serves_and_a_due_one_is_read_through(
+    store, acme, clock, django_assert_num_queries
+):
+    store.get("acme")
+    with transaction.atomic():
+        with django_assert_num_queries(0):
+            assert allows(store.get("acme"))
+        clock.advance(1)
+        with django_assert_num_queries(3):
+            assert allows(store.get("acme"))
+    assert store.peek("acme") is MISS
+
+
+def test_own_rows_are_seen_at_once_by_the_store_of_the_process(acme):
+    own = store_module.store
+    assert allows(own.get("acme"))
+    with transaction.atomic():
+        AllowedOrigin.objects.all().delete()
+        assert not allows(own.get("acme"))
+        transaction.set_rollback(True)
+    assert allows(own.get("acme"))
+
+
+def test_a_transaction_that_is_broken_already_is_no_outage(store, acme):
+    with transaction.atomic():
+        transaction.set_rollback(True)
+        assert store.get("acme") is None
+    assert not store.started
+    assert allows(store.get("acme"))
+
+
+def test_a_failed_load_does_not_break_the_transaction_it_stands_in(store, acme, monkeypatch):
+    def fail(*_):
+        with connection.cursor() as cursor:
+            cursor.execute("SELECT nothing FROM nowhere")
+
+    monkeypatch.setattr(store_module, "_read_rows", fail)
+    with transaction.atomic():
+        assert store.get("acme") is None
+        assert TenantPolicy.objects.count() == 1
+    assert len(store.started) == 1
+
+
+# --- what this process writes itself
+
+
+def test_a_committed_write_is_obeyed_at_once_in_the_process_that_made_it(acme):
+    own = store_module.store
+    assert allows(own.get("acme"))
+    AllowedOrigin.objects.all().delete()
+    assert not allows(own.get("acme"))
+
+
+def test_what_others_load_before_the_commit_is_forgotten_at_the_commit(acme):
+    own = store_module.store
+    assert allows(own.get("acme"))
+
+    def load_in_another_thread():
+        with ThreadPoolExecutor(1) as pool:
+            assert allows(pool.submit(in_thread, own.get, "acme").result())
+
+    with transaction.atomic():
+        AllowedOrigin.objects.all().delete()
+        load_in_another_thread()
+    assert not allows(own.get("acme"))
+
+
+# --- rules 9 and 10: many at once
+
+
+def in_thread(function, *args):
+    try:
+        return function(*args)
+    finally:
+        connection.close()
+
+
+@pytest.fixture
+def pool():
+    with ThreadPoolExecutor(8) as pool:
+        yield pool
+
+
+class Gate:
+    """Holds a query until it is opened, and says when somebody stands before it."""
+
+    def __init__(self, monkeypatch, name):
+        self.reached = threading.Event()
+        self.open = threading.Event()
+        self.passed = 0
+        query = getattr(store_module, name)
+
+        def wait(*args):
+            self.passed += 1
+            self.reached.set()
+            assert self.open.wait(10)
+            return query(*args)
+
+        monkeypatch.setattr(store_module, name, wait)
+
+
+def test_while_one_probes_others_answer_from_what_is_young_enough(store, acme, clock, pool, monkeypatch):
+    store.get("acme")
+    clock.advance(1.4)
+    gate = Gate(monkeypatch, "_changes_since")
+    prober = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    assert allows(store.get("acme"))
+    assert allows(store.peek("acme"))
+    gate.open.set()
+    assert allows(prober.result(10))
+    assert gate.passed == 1
+
+
+def test_while_one_probes_a_cold_tenant_is_loaded(store, acme, clock, pool, monkeypatch):
+    store.get("nobody")
+    clock.advance(1)
+    gate = Gate(monkeypatch, "_changes_since")
+    prober = pool.submit(in_thread, store.get, "nobody")
+    assert gate.reached.wait(10)
+    assert allows(store.get("acme"))
+    gate.open.set()
+    assert prober.result(10) is None
+
+
+def test_after_an_idle_hour_nobody_gets_the_hour_old_policy(store, acme, clock, pool, monkeypatch):
+    store.get("acme")
+    AllowedOrigin.objects.all().delete()
+    clock.advance(3600)
+    gate = Gate(monkeypatch, "_changes_since")
+    prober = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    others = [pool.submit(in_thread, store.get, "acme") for _ in range(4)]
+    gate.open.set()
+    assert not any(allows(future.result(10)) for future in [prober, *others])
+    assert gate.passed == 1
+
+
+def test_whoever_waits_in_vain_for_a_probe_declares_the_outage(store, acme, clock, pool, monkeypatch):
+    store.get("acme")
+    clock.advance(200)
+    monkeypatch.setattr(store_module, "WAIT", 0.01)
+    gate = Gate(monkeypatch, "_changes_since")
+    prober = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    assert allows(store.get("acme"))
+    assert len(store.started) == 1
+    gate.open.set()
+    prober.result(10)
+
+
+def test_a_cold_tenant_is_loaded_once_however_many_ask(store, acme, pool, monkeypatch):
+    store.get("nobody")
+    gate = Gate(monkeypatch, "_read_rows")
+    first = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    others = [pool.submit(in_thread, store.get, "acme") for _ in range(4)]
+    gate.open.set()
+    assert all(allows(future.result(10)) for future in [first, *others])
+    assert gate.passed == 1
+
+
+def test_whoever_waits_in_vain_for_a_load_declares_the_outage(store, acme, pool, monkeypatch):
+    store.get("nobody")
+    monkeypatch.setattr(store_module, "WAIT", 0.01)
+    gate = Gate(monkeypatch, "_read_rows")
+    first = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    assert store.get("acme") is None
+    assert len(store.started) == 1
+    gate.open.set()
+    assert allows(first.result(10))
+
+
+def test_a_probe_that_was_overtaken_changes_neither_position_nor_age(store, acme, clock, pool, monkeypatch):
+    store.get("acme")
+    clock.advance(1)
+    gate = Gate(monkeypatch, "_changes_since")
+    slow = pool.submit(in_thread, store._read_feed, "default")
+    assert gate.reached.wait(10)
+    monkeypatch.undo()
+    acme.save()
+    clock.advance(1)
+    store._read_feed("default")
+    position, good_at = store._position, store._good_at
+    gate.open.set()
+    slow.result(10)
+    assert (store._position, store._good_at) == (position, good_at)
+
+
+def test_the_lock_is_never_held_across_a_query(store, acme, clock, monkeypatch):
+    def unlocked(query):
+        def check(*args):
+            assert store._lock.acquire(blocking=False)
+            store._lock.release()
+            return query(*args)
+
+        return check
+
+    for name in ("_changes_since", "_read_rows"):
+        monkeypatch.setattr(store_module, name, unlocked(getattr(store_module, name)))
+    assert allows(store.get("acme"))
+    clock.advance(1)
+    store.evict({"acme"})
+    assert allows(store.get("acme"))
+
+
+# --- async
+
+
+def run(coroutine):
+    """Run in an event loop of its own, with threads of its own, as an ASGI server does."""
+    from asgiref.sync import ThreadSensitiveContext, sync_to_async
+
+    async def main():
+        async with ThreadSensitiveContext():
+            try:
+                return await coroutine
+            finally:
+                await sync_to_async(connections.close_all)()
+
+    return asyncio.run(main())
+
+
+def test_async_answers_as_sync_does_and_hops_to_no_thread_when_warm(store, acme, monkeypatch):
+    assert allows(run(store.aget("acme")))
+    monkeypatch.setattr(store_module, "sync_to_async", None)
+    assert allows(run(store.aget("acme")))
+
+
+def test_a_waiting_task_takes_no_thread_and_its_end_does_not_end_the_load(store, acme, pool, monkeypatch):
+    store.get("nobody")
+    gate = Gate(monkeypatch, "_read_rows")
+    leader = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    monkeypatch.setattr(store_module, "sync_to_async", None)
+
+    async def follow():
+        cancelled = asyncio.ensure_future(store.aget("acme"))
+        follower = asyncio.ensure_future(store.aget("acme"))
+        await asyncio.sleep(0)
+        cancelled.cancel()
+        gate.open.set()
+        return await follower
+
+    assert allows(run(follow()))
+    assert allows(leader.result(10))
+
+
+def test_a_task_that_waits_in_vain_declares_the_outage(store, acme, pool, monkeypatch):
+    store.get("nobody")
+    monkeypatch.setattr(store_module, "WAIT", 0.01)
+    gate = Gate(monkeypatch, "_read_rows")
+    leader = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    assert run(store.aget("acme")) is None
+    assert len(store.started) == 1
+    gate.open.set()
+    leader.result(10)
+
+
+def test_a_cancelled_leader_leaves_nobody_waiting(store, acme, monkeypatch):
+    store.get("nobody")
+    gate = Gate(monkeypatch, "_read_rows")
+
+    async def lead_and_go():
+        leader = asyncio.ensure_future(store.aget("acme"))
+        while not gate.reached.is_set():
+            await asyncio.sleep(0.001)
+        leader.cancel()
+        follower = asyncio.ensure_future(store.aget("acme"))
+        await asyncio.sleep(0)
+        gate.open.set()
+        return await asyncio.wait_for(follower, 5)
+
+    assert allows(run(lead_and_go()))
+    assert not store._loads
+
+
+def test_two_event_loops_share_a_load(store, acme, pool, monkeypatch):
+    store.get("nobody")
+    gate = Gate(monkeypatch, "_read_rows")
+    leader = pool.submit(run, store.aget("acme"))
+    assert gate.reached.wait(10)
+    followers = [pool.submit(run, store.aget("acme")) for _ in range(2)]
+    gate.open.set()
+    assert all(allows(future.result(10)) for future in [leader, *followers])
+
+
+# --- rule 11: bounds
+
+
+def test_a_scan_of_unknown_tenants_pushes_no_customer_out(store, acme, settings, django_assert_num_queries):
+    settings.CORS_POLICY_CACHE_SIZE = 10
+    store.get("acme")
+    for number in range(50):
+        store.get(f"unknown-{number}")
+    assert len(store._unknown) == 10
+    with django_assert_num_queries(0):
+        assert allows(store.get("acme"))
+
+
+def test_known_tenants_are_bounded_and_the_recently_used_stay(store, settings):
+    settings.CORS_POLICY_CACHE_SIZE = 3
+    TenantPolicy.objects.bulk_create(TenantPolicy(tenant=f"t{number}") for number in range(6))
+    store.get("t0")
+    for number in range(1, 6):
+        store.get("t0")  # in use all the time
+        store.get(f"t{number}")
+    assert len(store._known) == 3
+    assert store.peek("t0") is not MISS
+
+
+def test_keeping_one_passes_over_a_bounded_number_of_others(store, settings, monkeypatch):
+    monkeypatch.setattr(store_module, "SECOND_CHANCES", 1)
+    settings.CORS_POLICY_CACHE_SIZE = 3
+    TenantPolicy.objects.bulk_create(TenantPolicy(tenant=f"t{number}") for number in range(4))
+    for number in range(3):
+        store.get(f"t{number}")
+        store.get(f"t{number}")
+    store.get("t3")
+    assert list(store._known) == ["t2", "t3", "t0"]
+
+
+# --- rule 12: expiry
+
+
+def test_an_origin_expires_at_its_moment_without_a_query(store, acme, wall_clock, django_assert_num_queries):
+    soon = datetime.fromtimestamp(wall_clock.now + 0.3, tz=UTC)
+    later = soon + timedelta(seconds=0.3)
+    acme.origins.create(pattern="https://soon.example", expires_at=soon)
+    acme.origins.create(pattern="https://later.example", expires_at=later)
+    acme.origins.create(pattern="https://past.example", expires_at=soon - timedelta(days=1))
+    policy = store.get("acme")
+    assert allows(policy, "https://soon.example")
+    assert not allows(policy, "https://past.example")
+    with django_assert_num_queries(0):
+        wall_clock.advance(0.31)
+        assert not allows(store.get("acme"), "https://soon.example")
+        assert allows(store.get("acme"), "https://later.example")
+        wall_clock.advance(0.31)
+        assert not allows(store.get("acme"), "https://later.example")
+        assert allows(store.get("acme"))
+
+
+def test_an_origin_expires_in_an_outage_too(store, acme, clock, wall_clock, monkeypatch):
+    AllowedOrigin.objects.update(expires_at=datetime.fromtimestamp(wall_clock.now + 10, tz=UTC))
+    assert allows(store.get("acme"))
+    broken(monkeypatch)
+    clock.advance(11)
+    wall_clock.advance(11)
+    assert not allows(store.get("acme"))
+
+
+def test_an_entry_that_was_evicted_while_it_was_compiled_anew_does_not_come_back(store, acme, wall_clock, monkeypatch):
+    AllowedOrigin.objects.update(expires_at=datetime.fromtimestamp(wall_clock.now + 10, tz=UTC))
+    store.get("acme")
+    wall_clock.advance(11)
+    compile_entry = store._compile
+
+    def evict_meanwhile(tenant, rows):
+        store.evict({"acme"})
+        return compile_entry(tenant, rows)
+
+    monkeypatch.setattr(store, "_compile", evict_meanwhile)
+    assert not allows(store._recall("acme"))
+    assert not store._known
+
+
+# --- outage
+
+
+def test_an_outage_serves_what_is_known_until_it_is_too_stale(store, acme, clock, monkeypatch, caplog):
+    store.get("acme")
+    broken(monkeypatch)
+    clock.advance(1)
+    assert allows(store.get("acme"))
+    clock.advance(299)
+    assert allows(store.get("acme"))
+    clock.advance(0.1)
+    assert store.get("acme") is None
+    assert [record.levelno for record in caplog.records if record.name.endswith("store")] == [logging.ERROR]
+
+
+def test_in_an_outage_requests_query_nothing(store, acme, clock, monkeypatch, django_assert_num_queries):
+    store.get("acme")
+    repaired = broken(monkeypatch)
+    clock.advance(1)
+    store.get("acme")
+    repaired()
+    with django_assert_num_queries(0):
+        assert allows(store.get("acme"))
+        assert store.get("cold") is None
+        assert run(store.aget("cold")) is None
+    assert len(store.started) == 1
+
+
+def test_a_failed_load_declares_the_outage_too(store, acme, monkeypatch):
+    store.get("nobody")
+    broken(monkeypatch, "_read_rows", RuntimeError)
+    assert store.get("acme") is None
+    assert len(store.started) == 1
+
+
+def test_a_missing_table_is_an_outage_and_no_exception(store, acme, monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(PolicyChange._meta, "db_table", "dropped")
+    with django_assert_num_queries(1):
+        assert store.get("acme") is None
+        assert store.get("globex") is None
+
+
+def test_an_outage_ends_with_the_first_good_probe(store, acme, clock, monkeypatch, caplog):
+    store.get("acme")
+    repaired = broken(monkeypatch)
+    clock.advance(1)
+    store.get("acme")
+    AllowedOrigin.objects.all().delete()
+    tries = []
+
+    def sleep(seconds):
+        tries.append(seconds)
+        clock.advance(seconds)
+        if len(tries) == 3:
+            repaired()
+
+    store._sleep = sleep
+    [recover] = store.started
+    recover()
+    assert tries == [1.0, 1.0, 1.0]
+    assert not allows(store.get("acme"))
+    assert [record.levelname for record in caplog.records if record.name.endswith("store")] == ["ERROR", "WARNING"]
+
+
+def test_the_probing_thread_is_a_daemon_and_closes_its_connection(acme, monkeypatch):
+    repaired = broken(monkeypatch)
+    sleeping, woken = threading.Event(), threading.Event()
+    store = PolicyStore(sleep=lambda seconds: (sleeping.set(), woken.wait(10)))
+    assert store.get("acme") is None
+    assert sleeping.wait(10)
+    [thread] = [thread for thread in threading.enumerate() if thread.name == "django-cors-policy-probe"]
+    assert thread.daemon
+    left_open = []
+    run_thread = connections["default"].__class__.close
+
+    def close(self):
+        run_thread(self)
+        left_open.append((threading.current_thread(), self.connection is not None))
+
+    monkeypatch.setattr(connections["default"].__class__, "close", close)
+    repaired()
+    woken.set()
+    thread.join(10)
+    assert left_open == [(thread, False)]
+    assert allows(store.get("acme"))
+
+
+def test_the_database_is_the_one_that_the_settings_name(store, acme, settings):
+    settings.CORS_POLICY_DATABASE = "default"
+    assert allows(store.get("acme"))
+
+
+# --- forks and settings
+
+
+def test_a_fork_keeps_what_is_known_and_renews_the_rest(store, acme, clock, django_assert_num_queries):
+    store.get("acme")
+    store._lock.acquire()
+    store._outage = True
+    store.after_fork()
+    with django_assert_num_queries(1):
+        assert allows(store.get("acme"))
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="there is nothing to survive where there is no fork")
+def test_a_real_fork_renews_the_lock(acme):
+    store_module.store._lock.acquire()
+    try:
+        child = os.fork()
+        if child == 0:
+            os._exit(0 if store_module.store._lock.acquire(timeout=1) else 1)
+        assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+    finally:
+        store_module.store._lock.release()
+
+
+def test_a_changed_setting_forgets_what_was_compiled_by_the_old_one(acme, settings):
+    own = store_module.store
+    AllowedOrigin.objects.bulk_create([AllowedOrigin(policy=acme, pattern="http://plain.example")])
+    assert not allows(own.get("acme"), "http://plain.example")
+    settings.CORS_TENANT_LIMITS = {"insecure_origins": True}
+    assert allows(own.get("acme"), "http://plain.example")
+    settings.LANGUAGE_CODE = "de"
+    assert own.peek("acme") is not MISS
+
+
+def test_only_the_announced_tenants_are_forgotten(acme):
+    own = store_module.store
+    own.get("acme")
+    policies_changed.send(sender=None, using="default", tenants=frozenset({"globex"}))
+    assert own.peek("acme") is not MISS
+    policies_changed.send(sender=None, using="default", tenants=frozenset({""}))
+    assert own.peek("acme") is MISS
