@@ -2,20 +2,23 @@
 
 from typing import Any
 
-from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, QuerySet, Subquery
 from django.forms import BaseInlineFormSet, ModelForm
 from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
+from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 from django.utils.translation import ngettext
 
 from django_cors_policy import conf
+from django_cors_policy.audit import Report, policy_findings
 from django_cors_policy.cors import LimitError, check_count
-from django_cors_policy.cors.lint import Severity, lint
+from django_cors_policy.cors.lint import Severity
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+
+MAX_WARNINGS = 10  # findings that a save shows, the gravest first; a policy may have one for each origin
 
 
 class OriginFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
@@ -69,7 +72,8 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         # A subquery is counted for the rows of the page alone; a join would group the whole table.
         origins = AllowedOrigin.objects.filter(policy=OuterRef("pk"), enabled=True).order_by()
         counted = Subquery(origins.values("policy").annotate(count=Count("pk")).values("count"))
-        return super().get_queryset(request).annotate(enabled_origins=counted)
+        policies: QuerySet[TenantPolicy] = super().get_queryset(request)
+        return policies.annotate(enabled_origins=counted)
 
     @admin.display(description=_("origins"), ordering="enabled_origins")
     def origin_count(self, policy: Any) -> int:
@@ -85,7 +89,8 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[TenantPolicy], *, enabled: bool) -> None:
         policies = list(queryset.exclude(enabled=enabled))
-        TenantPolicy.objects.filter(pk__in=[policy.pk for policy in policies]).update(enabled=enabled)
+        changed = TenantPolicy.objects.filter(pk__in=[policy.pk for policy in policies])
+        changed.update(enabled=enabled, updated_at=timezone.now())  # as a save would
         for policy in policies:
             self.log_change(request, policy, "Enabled." if enabled else "Disabled.")
         count = len(policies)
@@ -98,9 +103,12 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # type: ignore[type-arg]
         super().save_related(request, form, formsets, change)
         # What is malformed was refused; what is merely unwise is saved and said.
-        policy = form.instance
-        spec = policy.spec(policy.origins.filter(enabled=True).values_list("pattern", flat=True))
-        for finding in lint(spec, debug=settings.DEBUG, tenants=True):
-            if finding.severity is not Severity.INFO:
-                text = f"{finding.rule.code} ({finding.severity}): {finding.message} {finding.hint}"
-                self.message_user(request, text, messages.WARNING)
+        report = Report(policy_findings(form.instance))
+        unwise = [found for found in report.findings if found.severity.rank >= Severity.MEDIUM.rank]
+        for found in unwise[:MAX_WARNINGS]:
+            text = f"{found.rule.code} ({found.severity}): {found.message} {found.hint}"
+            self.message_user(request, text, messages.WARNING)
+        more = len(unwise) - MAX_WARNINGS
+        if more > 0:
+            text = ngettext("%d more finding: run cors_audit.", "%d more findings: run cors_audit.", more) % more
+            self.message_user(request, text, messages.WARNING)

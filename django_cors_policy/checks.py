@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from typing import Any
 
 from django.core import checks
-from django.db import DatabaseError
+from django.db import Error
 
 from django_cors_policy.audit import static_findings, stored_findings
+from django_cors_policy.audit.report import one_line
+from django_cors_policy.audit.tenants import database
 from django_cors_policy.cors.lint import Finding, Severity
 
 # An Error stops migrate and runserver: only for what cannot work, and for any origin with credentials.
@@ -24,19 +26,24 @@ def check_settings(**_: Any) -> list[checks.CheckMessage]:
 
 
 def check_stored_policies(databases: Sequence[str] | None = None, **_: Any) -> list[checks.CheckMessage]:
-    """Report what the stored policies tell; under ``check --database`` alone."""
-    if not databases:
+    """Report what the stored policies tell; under ``check --database`` with the database that holds them alone."""
+    if database() not in (databases or ()):
         return []
     try:
         return [_message(found) for found in stored_findings()]
-    except DatabaseError:
+    except Error:
         return []  # before the first migrate there is nothing to look at
 
 
 def _message(found: Finding) -> checks.CheckMessage:
     if found.rule.code in _ERRORS and found.tenant is None:
-        kind: type[checks.CheckMessage] = checks.Error
+        level = checks.ERROR
     else:
-        kind = checks.Info if found.severity in (Severity.LOW, Severity.INFO) else checks.Warning
+        level = checks.WARNING if found.severity.rank >= Severity.MEDIUM.rank else checks.INFO
     where = f"tenant {found.tenant}: " if found.tenant is not None else ""
-    return kind(f"{where}{found.message}", hint=found.hint, id=f"django_cors_policy.{found.rule.code}")
+    return checks.CheckMessage(
+        level,
+        one_line(f"{where}{found.message}"),
+        hint=one_line(found.hint),
+        id=f"django_cors_policy.{found.rule.code}",
+    )

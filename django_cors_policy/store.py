@@ -23,7 +23,8 @@ from django.db import connections, router, transaction
 
 from django_cors_policy import conf
 from django_cors_policy.cors import Policy, compile_policy, quoted
-from django_cors_policy.models import EVERYTHING, PolicyChange, TenantPolicy, policies_changed
+from django_cors_policy.feed import EVERYTHING, PolicyChange, policies_changed
+from django_cors_policy.models import TenantPolicy
 
 logger = logging.getLogger("django_cors_policy.store")
 
@@ -348,6 +349,9 @@ class PolicyStore:
                 return
             self._outage = True
             self._fresh_until = self._grace_until = _NEVER
+            # A query that hangs may hang on after the end of the outage: nobody is to wait for it then.
+            self._probe = None
+            self._evict(tuple(self._loads))
         logger.error(
             "CORS policies cannot be read (%s); what is known is served for up to %g s",
             quoted(f"{type(error).__name__}: {error}"),

@@ -12,12 +12,14 @@ from django.db import DatabaseError, connection, connections, transaction
 from django.utils import timezone
 
 from django_cors_policy import store as store_module
-from django_cors_policy.models import AllowedOrigin, PolicyChange, TenantPolicy, policies_changed
+from django_cors_policy.feed import PolicyChange, policies_changed, record_everything
+from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.store import MISS, PolicyStore
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ORIGIN = "https://app.acme.example"
+CHANGES_SINCE = store_module._changes_since
 
 
 class Deaf(PolicyStore):
@@ -164,8 +166,6 @@ def test_a_tenant_that_gets_its_first_policy_is_known_after_the_refresh_interval
 
 
 def test_a_change_of_everything_forgets_all(store, acme, clock):
-    from django_cors_policy.models import record_everything
-
     store.get("acme")
     with connection.cursor() as cursor:
         cursor.execute("DELETE FROM django_cors_policy_allowedorigin")
@@ -274,20 +274,29 @@ def test_a_load_that_is_raced_twice_is_answered_and_not_kept(store, acme, monkey
     assert not allows(store.get("acme"))
 
 
-def test_a_raced_load_whose_place_was_taken_leaves_the_keeping_to_the_other(store, acme, monkeypatch):
+def test_a_raced_load_whose_place_was_taken_leaves_the_keeping_to_the_other(store, acme, pool, monkeypatch):
     """Changes are told to the load that is registered: one that is not must not keep what it read."""
+    others_turn, other_is_done = threading.Event(), threading.Event()
+    other = []
 
-    def take_the_place():
+    def other_takes_the_place():
         store.evict({"acme"})
-        assert allows(store.get("acme"))
+        other.append(pool.submit(in_thread, store.get, "acme"))
+        assert others_turn.wait(10)
 
-    def revoke_after_the_other_is_done():
-        # The second read of the first load is under way; the other load has kept its rows.
+    def other_waits():
+        others_turn.set()
+        assert other_is_done.wait(10)
+
+    def revoke_and_let_the_other_finish():
         AllowedOrigin.objects.all().delete()
         store.evict({"acme"})
+        other_is_done.set()
+        assert not allows(other[0].result(10))
 
-    racing(monkeypatch, take_the_place, lambda: None, revoke_after_the_other_is_done)
+    racing(monkeypatch, other_takes_the_place, other_waits, revoke_and_let_the_other_finish)
     store.get("acme")
+    assert not allows(store.peek("acme"))
     assert not allows(store.get("acme"))
 
 
@@ -393,10 +402,19 @@ def pool():
         yield pool
 
 
+def recover(store):
+    """Let the probing of an outage find the database again, through the query as it was before any gate."""
+    gated, store_module._changes_since = store_module._changes_since, CHANGES_SINCE
+    try:
+        store.started[-1]()
+    finally:
+        store_module._changes_since = gated
+
+
 class Gate:
     """Holds a query until it is opened, and says when somebody stands before it."""
 
-    def __init__(self, monkeypatch, name):
+    def __init__(self, monkeypatch, name, error=None):
         self.reached = threading.Event()
         self.open = threading.Event()
         self.passed = 0
@@ -406,6 +424,8 @@ class Gate:
             self.passed += 1
             self.reached.set()
             assert self.open.wait(10)
+            if error:
+                raise error
             return query(*args)
 
         monkeypatch.setattr(store_module, name, wait)
@@ -457,8 +477,13 @@ def test_whoever_waits_in_vain_for_a_probe_declares_the_outage(store, acme, cloc
     assert gate.reached.wait(10)
     assert allows(store.get("acme"))
     assert len(store.started) == 1
+    recover(store)
+    clock.advance(200)
     gate.open.set()
-    prober.result(10)
+    assert prober.result(10)
+    # What hung on is nobody's to wait for any more, and does not set the clock back.
+    assert allows(store.get("acme"))
+    assert len(store.started) == 1
 
 
 def test_a_cold_tenant_is_loaded_once_however_many_ask(store, acme, pool, monkeypatch):
@@ -481,7 +506,24 @@ def test_whoever_waits_in_vain_for_a_load_declares_the_outage(store, acme, pool,
     assert store.get("acme") is None
     assert len(store.started) == 1
     gate.open.set()
+    recover(store)
+    assert allows(store.get("acme"))
     assert allows(first.result(10))
+    assert len(store.started) == 1
+
+
+def test_a_second_failure_is_part_of_the_same_outage(store, acme, clock, pool, monkeypatch, caplog):
+    store.get("nobody")
+    gate = Gate(monkeypatch, "_read_rows", DatabaseError)
+    loader = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    clock.advance(1)
+    broken(monkeypatch)
+    store.get("nobody")
+    gate.open.set()
+    assert loader.result(10) is None
+    assert len(store.started) == 1
+    assert len([record for record in caplog.records if record.name.endswith("store")]) == 1
 
 
 def test_a_probe_that_was_overtaken_changes_neither_position_nor_age(store, acme, clock, pool, monkeypatch):

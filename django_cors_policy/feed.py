@@ -1,0 +1,118 @@
+"""The feed of changes: how a committed write reaches every process.
+
+A write is recorded in the transaction that makes it, by ``recording()``; the store reads what it appends.
+"""
+
+import secrets
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from functools import partial
+from itertools import takewhile
+
+from django.db import models, transaction
+from django.dispatch import Signal
+from django.utils import timezone
+
+EVERYTHING = ""  # the tenant of a change that may touch any of them
+MAX_NAMED = 1000  # tenants that one call names; beyond it, it records EVERYTHING
+TENANT_LENGTH = 253  # characters, a host's
+
+KEEP_CHANGES = timedelta(days=1)
+MAX_CHANGES = 10_000  # rows of the feed; a process that slept through more drops all it knows
+PRUNED_AT_ONCE = 100  # rows of the feed that a write removes, beyond twice those it adds
+
+# Sent with using and tenants when a write has happened, and again when it is committed: what this process knows of
+# these tenants is out of date.
+policies_changed = Signal()
+
+
+class _NeverInFixtures(models.Manager[models.Model]):
+    """An empty default manager: dumpdata finds nothing, for a lock and a feed mean nothing in another database."""
+
+    def get_queryset(self) -> models.QuerySet[models.Model]:
+        return super().get_queryset().none()
+
+
+class PolicyRevision(models.Model):
+    """One row, only ever locked: writers queue here, so that changes become visible in the order of their revisions."""
+
+    objects = _NeverInFixtures()
+    rows = models.Manager["PolicyRevision"]()
+
+    class Meta:
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"the writers' lock {self.pk}"
+
+
+class PolicyChange(models.Model):
+    """One tenant whose policy a committed write has touched, or every tenant where ``tenant`` is empty.
+
+    ``token`` is random: it tells this row from another that has the same revision after a restore.
+    """
+
+    revision = models.BigAutoField(primary_key=True)
+    token = models.CharField(max_length=16)
+    tenant = models.CharField(max_length=TENANT_LENGTH, blank=True)
+    created_at = models.DateTimeField(default=timezone.now)
+
+    objects = _NeverInFixtures()
+    rows = models.Manager["PolicyChange"]()
+
+    class Meta:
+        base_manager_name = "objects"
+
+    def __str__(self) -> str:
+        return f"{self.revision}: {self.tenant or 'every tenant'}"
+
+
+@contextmanager
+def recording(using: str) -> Iterator[set[str]]:
+    """Lock the feed, run a block of writes, and append the tenants that it adds to the set it is given.
+
+    The lock comes before the first write and is held until the transaction commits; it is taken in every call, since
+    a savepoint that was rolled back may have released it.
+    """
+    with transaction.atomic(using=using, savepoint=False):
+        _lock(using)
+        touched: set[str] = set()
+        yield touched
+        if touched:
+            _append(touched, using)
+
+
+def record_everything(using: str) -> None:
+    """Tell every process to forget what it knows, after writes that the models do not see (raw SQL, migrations)."""
+    with recording(using) as touched:
+        touched.add(EVERYTHING)
+
+
+def _lock(using: str) -> None:
+    locked = PolicyRevision.rows.using(using).select_for_update().filter(pk=1)
+    if not list(locked):  # a flush removed it
+        PolicyRevision.rows.using(using).get_or_create(pk=1)
+        list(locked.all())
+
+
+def _append(touched: set[str], using: str) -> None:
+    names = {EVERYTHING} if len(touched) > MAX_NAMED or EVERYTHING in touched else touched
+    changes = PolicyChange.rows.using(using)
+    changes.bulk_create(PolicyChange(tenant=name, token=secrets.token_hex(8)) for name in sorted(names))
+    _prune(using, PRUNED_AT_ONCE + 2 * len(names))
+    # Now, for the rest of this transaction; and at the commit, for what others loaded before it.
+    announce = partial(policies_changed.send, sender=PolicyChange, using=using, tenants=frozenset(names))
+    announce()
+    transaction.on_commit(announce, using=using)
+
+
+def _prune(using: str, at_most: int) -> None:
+    changes = PolicyChange.rows.using(using)
+    newest = changes.order_by("-revision").values_list("revision", flat=True)[0]
+    too_old = timezone.now() - KEEP_CHANGES
+    # Only the oldest are looked at, so that a write's work is bounded whatever the feed has grown to.
+    oldest = changes.filter(revision__lt=newest).order_by("revision").values_list("revision", "created_at")[:at_most]
+    gone = list(takewhile(lambda row: row[1] < too_old or row[0] <= newest - MAX_CHANGES, oldest))
+    if gone:
+        changes.filter(revision__lte=gone[-1][0]).delete()
