@@ -1,6 +1,7 @@
 """The recorded writes: store.md's rules for writers, and what the models refuse."""
 
 import json
+import re
 from datetime import timedelta
 from io import StringIO
 
@@ -274,6 +275,16 @@ def test_the_lock_comes_before_the_first_write_and_is_never_updated(acme, write)
     assert not begin or begin[0] < lock
 
 
+def test_update_or_create_locks_the_feed_before_the_row(acme):
+    with CaptureQueriesContext(connection) as queries:
+        TenantPolicy.objects.update_or_create(tenant="acme", defaults={"note": "locked"})
+    tables = [re.search(r'FROM [`"](\w+)', query["sql"]) for query in queries if query["sql"].startswith("SELECT")]
+    assert [table[1] for table in tables][:2] == [
+        "django_cors_policy_policyrevision",
+        "django_cors_policy_tenantpolicy",
+    ]
+
+
 @pytest.mark.django_db(transaction=True)
 @pytest.mark.parametrize("write", WRITES.values(), ids=WRITES)
 def test_a_write_that_cannot_be_recorded_does_not_happen(acme, write, monkeypatch):
@@ -359,6 +370,12 @@ def test_lock_and_feed_never_travel_in_fixtures(acme):
 
 def test_old_changes_are_pruned_on_write_and_the_newest_is_kept(acme):
     PolicyChange.rows.update(created_at=timezone.now() - timedelta(days=2))
+    acme.save()
+    assert PolicyChange.rows.count() == 1
+
+
+def test_the_newest_change_is_kept_even_where_the_clocks_of_two_writers_differ(acme, monkeypatch):
+    monkeypatch.setattr(feed, "KEEP_CHANGES", timedelta(days=-1))
     acme.save()
     assert PolicyChange.rows.count() == 1
 
