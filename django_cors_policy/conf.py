@@ -73,9 +73,9 @@ class Configuration:
 # A path that matches no request, for a CORS_URLS_REGEX that cannot be used.
 _NO_PATH = re.compile(r"(?!)")
 
-# Stands for the tenant in front of the settings' policy, as long as the tenant has none: it allows nothing, but its
-# answer may change, so that every answer says that it depends on the origin.
-NO_POLICY = compile_policy(PolicySpec(name="no policy", tenant=""))
+# Stands in front of the settings' policy as long as the tenant has none of its own. It allows nothing, but where two
+# are asked every answer says that it depends on the origin: the tenant may get a policy at any time.
+NO_POLICY = compile_policy(PolicySpec(name="no policy"))
 
 
 class _Reader:
