@@ -1,10 +1,11 @@
 """The admin: where people edit their tenants' policies."""
 
-from typing import Any
+from typing import Any, ClassVar
 
 from django.contrib import admin, messages
+from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import ValidationError
-from django.db.models import Count, OuterRef, QuerySet, Subquery
+from django.db.models import Count, OuterRef, QuerySet, Subquery, TextField
 from django.forms import BaseInlineFormSet, ModelForm
 from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
@@ -23,6 +24,10 @@ MAX_WARNINGS = 10  # findings that a save shows, the gravest first; a policy may
 
 class OriginFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
     """Checks what one origin's form cannot see: the others on the page."""
+
+    def add_fields(self, form: ModelForm, index: int | None) -> None:  # type: ignore[type-arg]
+        super().add_fields(form, index)
+        form.instance.counted_by_form = True  # below, where those that are deleted on the same page are known
 
     def clean(self) -> None:
         super().clean()
@@ -47,18 +52,21 @@ class OriginInline(admin.TabularInline):  # type: ignore[type-arg]
     formset = OriginFormSet
     fields = ("pattern", "enabled", "expires_at", "note")
     extra = 1
+    # A row has to fit the page's width, its Delete box included.
+    formfield_overrides: ClassVar = {TextField: {"widget": AdminTextareaWidget({"rows": 2, "class": "vTextField"})}}
 
 
 @admin.register(TenantPolicy)
 class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     list_display = ("tenant", "enabled", "origin_count", "allow_credentials", "max_age", "updated_at")
-    list_filter = ("enabled", "allow_credentials", "updated_at")
+    list_filter = ("enabled", "allow_credentials")
     search_fields = ("tenant", "origins__pattern")
     search_help_text = _("Search by tenant or origin.")
     readonly_fields = ("created_at", "updated_at")
     inlines = (OriginInline,)
     actions = ("enable", "disable")
     list_per_page = 50
+    formfield_overrides: ClassVar = {TextField: {"widget": AdminTextareaWidget({"rows": 3})}}
     fieldsets = (
         (None, {"fields": ("tenant", "enabled", "note")}),
         (

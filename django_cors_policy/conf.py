@@ -4,7 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 from django.conf import settings
 from django.core.signals import setting_changed
@@ -27,6 +27,7 @@ from django_cors_policy.cors import (
 
 logger = logging.getLogger("django_cors_policy")
 
+T = TypeVar("T")
 Resolver = Callable[[HttpRequest], str | None]
 
 MAX_TENANT = 253  # characters of a tenant key: a host's
@@ -89,7 +90,7 @@ class _Reader:
         self.names.add(name)
         return getattr(settings, name, default)
 
-    def _wrong(self, name: str, value: object, expected: str, used: Any) -> Any:
+    def _wrong(self, name: str, value: object, expected: str, used: T) -> T:
         self.problems.append(SettingProblem(name, value, expected, used))
         return used
 
@@ -100,7 +101,7 @@ class _Reader:
         if isinstance(value, (list, tuple)):
             return tuple(value)
         # Not the default of the lists of methods and headers: what cannot be read allows nothing.
-        return self._wrong(name, value, _LIST, ())  # type: ignore[no-any-return]
+        return self._wrong(name, value, _LIST, ())
 
     def boolean(self, name: str) -> bool:
         value = self._get(name, False)
@@ -134,13 +135,13 @@ class _Reader:
         if value in choices and not isinstance(value, bool):
             return int(value)
         expected = " or ".join(str(choice) for choice in choices)
-        return self._wrong(name, value, expected, choices[0])  # type: ignore[no-any-return]
+        return self._wrong(name, value, expected, choices[0])
 
     def database(self, name: str) -> str | None:
         value = self._get(name, None)
         if value is None or (isinstance(value, str) and value in settings.DATABASES):
             return value
-        return self._wrong(name, value, "an alias of DATABASES, or None", None)  # type: ignore[no-any-return]
+        return self._wrong(name, value, "an alias of DATABASES, or None", None)
 
     def resolver(self, name: str, default: str) -> tuple[str | None, Resolver | None]:
         path = self._get(name, default)
@@ -149,8 +150,8 @@ class _Reader:
         try:
             resolver = import_string(path)
         except Exception as error:  # noqa: BLE001 -- the module may fail in any way, and a request never does
-            expected = f"the dotted path of a function, or None ({type(error).__name__}: {error})"
-            return None, self._wrong(name, path, expected, None)
+            why = quoted(f"{type(error).__name__}: {error}")
+            return None, self._wrong(name, path, f"the dotted path of a function, or None ({why})", None)
         if not callable(resolver):
             return None, self._wrong(name, path, "the dotted path of a function, or None", None)
         return path, resolver
@@ -158,8 +159,8 @@ class _Reader:
     def limits(self, name: str) -> Limits:
         value = self._get(name, {})
         if not isinstance(value, Mapping):
-            return self._wrong(name, value, "a dict", Limits())  # type: ignore[no-any-return]
-        kinds = {field.name: type(field.default) for field in fields(Limits)}
+            return self._wrong(name, value, "a dict", Limits())
+        kinds: dict[str, type[int]] = {field.name: type(getattr(Limits(), field.name)) for field in fields(Limits)}
         accepted: dict[str, Any] = {}
         for key, limit in value.items():
             kind = kinds.get(key)

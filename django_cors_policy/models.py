@@ -8,10 +8,11 @@ from collections.abc import Iterable, Iterator
 from typing import Any, ClassVar
 
 from django.apps import AppConfig
-from django.core.exceptions import ValidationError
+from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
 from django.db import models, router, transaction
 from django.db.models.signals import post_migrate, post_save, pre_delete, pre_save
 from django.dispatch import receiver
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import conf
@@ -25,6 +26,7 @@ from django_cors_policy.cors import (
     check_count,
     check_limits,
     compile_policy,
+    parse_origin,
     parse_pattern,
 )
 from django_cors_policy.feed import (
@@ -109,6 +111,16 @@ class RecordedModel(models.Model):
         """Give the tenants that the instances belong to as they are now, written or not."""
         return {instance.tenant for instance in instances}
 
+    def full_clean(self, exclude: Any = None, *args: Any, **kwargs: Any) -> None:
+        """Validate; what is wrong with a field that a form leaves out is said of the whole."""
+        try:
+            super().full_clean(exclude, *args, **kwargs)
+        except ValidationError as error:
+            errors: dict[str, list[ValidationError]] = {}
+            for field, found in error.error_dict.items():
+                errors.setdefault(NON_FIELD_ERRORS if field in (exclude or ()) else field, []).extend(found)
+            raise ValidationError(errors) from error
+
     # save(), create(), get_or_create() and the admin all come here.
     def save_base(
         self,
@@ -131,7 +143,7 @@ def _tenants_of(model: type[RecordedModel], keys: Iterable[Any], using: str) -> 
     """Give the tenants of the rows with these primary keys, as they are stored."""
     tenants: set[str] = set()
     for part in _parts([key for key in keys if key is not None]):
-        stored = models.QuerySet(model, using=using).filter(pk__in=part)
+        stored: models.QuerySet[Any] = models.QuerySet(model, using=using).filter(pk__in=part)
         tenants.update(stored.order_by().values_list(model.tenant_path, flat=True))
         if len(tenants) > MAX_NAMED:
             return {EVERYTHING}
@@ -243,13 +255,13 @@ class TenantPolicy(RecordedModel):
         errors: dict[str, list[str]] = {}
         if conf.current().resolver_path == "django_cors_policy.tenants.by_host":
             self.tenant = self.tenant.lower().removesuffix(".")
-            # A bracketed IPv6 address is a host too, and the only one with colons.
-            if any(character in self.tenant for character in "/?#@ ") or (
-                ":" in self.tenant and not self.tenant.startswith("[")
-            ):
+            origin = parse_origin(f"https://{self.tenant}")
+            if self.tenant and (origin is None or origin.port is not None):
                 errors["tenant"] = [
-                    _("Write the host alone, without scheme, port and path: api.acme.example.")  # type: ignore[list-item]
+                    gettext("Write the host alone, in ASCII, without scheme, port and path: api.acme.example.")
                 ]
+        elif not self.tenant.isprintable():
+            errors["tenant"] = [gettext("No request has a key with unprintable characters.")]
         if self.max_age is not None:  # the field's own error has been said
             try:
                 compile_policy(self.spec(), limits=conf.current().limits)
@@ -265,6 +277,7 @@ class AllowedOrigin(RecordedModel):
     """One origin, or one family of origins, that a tenant's policy allows."""
 
     tenant_path = "policy__tenant"
+    counted_by_form = False  # a form that sees all origins of the policy counts them itself
 
     policy = models.ForeignKey(
         TenantPolicy, on_delete=models.CASCADE, related_name="origins", verbose_name=_("tenant policy")
@@ -313,6 +326,8 @@ class AllowedOrigin(RecordedModel):
     def clean(self) -> None:
         """Bring the pattern into its canonical form, and check it against the tenants' limits."""
         super().clean()
+        if not self.pattern or len(self.pattern) > PATTERN_LENGTH:
+            return  # the field's own error has been said
         try:
             try:
                 pattern = parse_pattern(self.pattern)
@@ -321,7 +336,7 @@ class AllowedOrigin(RecordedModel):
                     raise
                 pattern = parse_pattern(error.canonical)
             check_limits(pattern, conf.current().limits)
-            if self._state.adding and self.policy_id is not None:
+            if self._state.adding and not self.counted_by_form and self.policy_id is not None:
                 others = AllowedOrigin.objects.filter(policy_id=self.policy_id).count()
                 check_count(others + 1, conf.current().limits, pattern)
         except (PatternError, LimitError) as error:

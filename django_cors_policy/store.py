@@ -13,13 +13,14 @@ from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import datetime
 from enum import Enum
 from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.signals import setting_changed
 from django.db import connections, router, transaction
+from django.utils import timezone
 
 from django_cors_policy import conf
 from django_cors_policy.cors import Policy, compile_policy, quoted
@@ -303,24 +304,19 @@ class PolicyStore:
             return None  # the transaction is broken already, and the database is not to blame
         try:
             with transaction.atomic(using=alias):  # a failed query must not break the request's own transaction
-                rows = _read_rows(tenant, alias)
+                return self._compile(tenant, _read_rows(tenant, alias)).policy
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises, requests go on
             self._fail(error)
             return self._stale(tenant)
-        return self._compile(tenant, rows).policy
 
     def _compile(self, tenant: str, rows: list[tuple[Any, ...]]) -> _Entry:
         if not rows:
             return _Entry(None, exists=False, expires_at=None, rows=None)
-        now = datetime.fromtimestamp(self._wall_clock(), tz=UTC)
+        now = self._wall_clock()
         stored = TenantPolicy(**dict(zip(_POLICY_FIELDS, rows[0], strict=False)))
-        origins = (row[len(_POLICY_FIELDS) :] for row in rows)
-        valid = [
-            (pattern, expires_at)
-            for pattern, enabled, expires_at in origins
-            if enabled and (expires_at is None or expires_at > now)
-        ]
-        expiries = [expires_at.timestamp() for _, expires_at in valid if expires_at is not None]
+        enabled = [(pattern, _timestamp(at)) for pattern, is_enabled, at in (row[-3:] for row in rows) if is_enabled]
+        valid = [(pattern, expires_at) for pattern, expires_at in enabled if expires_at is None or expires_at > now]
+        expiries = [expires_at for _, expires_at in valid if expires_at is not None]
         policy = None
         if stored.enabled:
             spec = stored.spec(pattern for pattern, _ in valid)
@@ -395,6 +391,13 @@ def _read_rows(tenant: str, alias: str) -> list[tuple[Any, ...]]:
     rows = list(stored.values_list(*_POLICY_FIELDS, *_ORIGIN_FIELDS)[:MAX_ROWS])
     # A collation may take Acme for acme; a tenant is served its own policy alone.
     return [row for row in rows if row[0] == tenant]
+
+
+def _timestamp(moment: datetime | None) -> float | None:
+    """Give seconds since the epoch of a stored moment, which is naive and in TIME_ZONE where USE_TZ is off."""
+    if moment is not None and timezone.is_naive(moment):
+        moment = timezone.make_aware(moment, timezone.get_default_timezone())
+    return None if moment is None else moment.timestamp()
 
 
 store = PolicyStore()

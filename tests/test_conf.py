@@ -172,6 +172,17 @@ def test_a_resolver_that_cannot_be_imported_turns_tenants_off(settings):
     assert conf.current().resolver is None
 
 
+def fails_to_import(name):
+    raise ImportError("many\nlines\x1b[31m")
+
+
+def test_what_an_import_raises_is_shown_on_one_line(settings, monkeypatch):
+    monkeypatch.setattr(conf, "import_string", fails_to_import)
+    settings.CORS_TENANT_RESOLVER = "some.module"
+    [problem] = conf.current().problems
+    assert problem.expected.isprintable()
+
+
 def test_limits_are_read_one_by_one(settings):
     settings.CORS_TENANT_LIMITS = {"max_origins": 5, "any_port": True, "max_age": "600", "credentials": 1, "typo": 1}
     assert conf.current().limits == Limits(max_origins=5, any_port=True)

@@ -11,6 +11,7 @@ from django.core.exceptions import ValidationError
 from django.core.management import call_command
 from django.core.serializers import deserialize
 from django.db import IntegrityError, connection, transaction
+from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
@@ -466,6 +467,11 @@ def test_one_origin_in_two_spellings_is_one(acme, origin):
         ("tenant", "https://acme.example", "host alone"),
         ("tenant", "acme.example:8000", "host alone"),
         ("tenant", "", "blank"),
+        ("tenant", "*", "host alone"),
+        ("tenant", "a..b", "host alone"),
+        ("tenant", "[::1]:80", "host alone"),
+        ("tenant", "b\xfccher.example", "host alone"),
+        ("tenant", "acme\x1b[31m.example", "host alone"),
         ("allow_methods", "GET, not a method", "not a method"),
         ("allow_headers", "x-ok\nx:bad", "x:bad"),
         ("expose_headers", "x-ok, (bad)", "(bad)"),
@@ -479,6 +485,27 @@ def test_a_policy_that_cannot_be_served_is_refused_on_the_field(field, value, sa
         TenantPolicy(**{"tenant": "acme", field: value}).full_clean()
     assert list(refused.value.message_dict) == [field]
     assert said in refused.value.message_dict[field][0]
+
+
+def test_a_fault_of_a_field_that_a_form_leaves_out_is_said_of_the_whole():
+    with pytest.raises(ValidationError) as refused:
+        TenantPolicy(tenant="acme", max_age=7201, allow_methods="no good").full_clean(exclude=["max_age"])
+    assert set(refused.value.message_dict) == {"__all__", "allow_methods"}
+    assert "7201" in refused.value.message_dict["__all__"][0]
+
+
+def test_a_form_without_a_faulty_field_says_so_and_does_not_raise():
+    form = modelform_factory(TenantPolicy, fields=["note"])(
+        {"note": "x"}, instance=TenantPolicy(tenant="a", max_age=9999)
+    )
+    assert "9999" in form.errors["__all__"][0]
+
+
+@pytest.mark.parametrize("pattern", ["", "https://" + "a" * 300 + ".example"])
+def test_a_pattern_that_the_field_itself_refuses_gets_one_error(acme, pattern):
+    with pytest.raises(ValidationError) as refused:
+        AllowedOrigin(policy=acme, pattern=pattern).full_clean()
+    assert len(refused.value.message_dict["pattern"]) == 1
 
 
 def test_credentials_can_be_kept_from_tenants(settings):
@@ -504,6 +531,8 @@ def test_a_key_of_another_resolver_is_left_as_it_is(settings):
     policy = TenantPolicy(tenant="Acme")
     policy.full_clean()
     assert policy.tenant == "Acme"
+    with pytest.raises(ValidationError, match="unprintable"):
+        TenantPolicy(tenant="a\tb").full_clean()
 
 
 def test_the_empty_key_stands_for_everything_and_cannot_be_stored():

@@ -692,6 +692,17 @@ def test_an_origin_expires_at_its_moment_without_a_query(store, acme, wall_clock
         assert allows(store.get("acme"))
 
 
+def test_an_origin_expires_where_time_zones_are_off(store, acme, wall_clock, settings):
+    settings.USE_TZ = False
+    settings.TIME_ZONE = "Europe/Berlin"
+    soon = timezone.make_naive(datetime.fromtimestamp(wall_clock.now + 0.3, tz=UTC), timezone.get_default_timezone())
+    acme.origins.create(pattern="https://soon.example", expires_at=soon)
+    assert allows(store.get("acme"), "https://soon.example")
+    wall_clock.advance(0.31)
+    assert not allows(store.get("acme"), "https://soon.example")
+    assert not store.started
+
+
 def test_an_origin_expires_in_an_outage_too(store, acme, clock, wall_clock, monkeypatch):
     AllowedOrigin.objects.update(expires_at=datetime.fromtimestamp(wall_clock.now + 10, tz=UTC))
     assert allows(store.get("acme"))

@@ -6,13 +6,14 @@ from django_cors_policy.audit import settings, stack, tenants
 from django_cors_policy.audit.report import Report
 from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule
 
-__all__ = ["RULES", "Report", "UnknownTenant", "audit", "static_findings", "stored_findings"]
+__all__ = ["RULES", "Report", "UnknownTenant", "audit", "policy_findings", "static_findings", "stored_findings"]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted((*LINT_RULES, *settings.RULES, *stack.RULES, *tenants.RULES), key=lambda rule: rule.code)
 )
 
 UnknownTenant = tenants.UnknownTenant
+policy_findings = tenants.findings_of
 
 
 def static_findings() -> Iterator[Finding]:
@@ -22,13 +23,13 @@ def static_findings() -> Iterator[Finding]:
 
 
 def stored_findings(only: Collection[str] | None = None) -> Iterator[Finding]:
-    """Find what the stored policies tell, all of them or those of some tenants. Raises UnknownTenant, DatabaseError."""
+    """Find what the stored policies tell, all or some tenants'. Raises UnknownTenant, django.db.Error."""
     yield from tenants.findings(only)
 
 
 def audit(only: Collection[str] | None = None) -> Report:
     """Run every rule; with ``only``, look at these tenants' policies alone, beside the settings.
 
-    Raises UnknownTenant for a key that has no policy, and DatabaseError.
+    Raises UnknownTenant for a key that has no policy, and django.db.Error.
     """
     return Report([*static_findings(), *stored_findings(only)])

@@ -2,12 +2,16 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
 
 from django_cors_policy.cors.lint import Finding, Severity
 
 # What no rule here can see; said at the end of every text report.
 NOT_LOOKED_AT = "Not looked at: what a proxy or CDN in front of Django adds or removes."
+
+
+def one_line(text: str) -> str:
+    """Give text with everything escaped that would end its line, reorder it or command a terminal."""
+    return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
 class Report:
@@ -34,6 +38,7 @@ class Report:
         return any(found.severity.rank >= level.rank for found in self.findings)
 
     def as_json(self) -> str:
+        """Give the report as JSON, in ASCII; ``version`` grows when a field is removed or changes its meaning."""
         findings = [
             {
                 "code": found.rule.code,
@@ -53,9 +58,10 @@ class Report:
         for found in self.findings:
             where = f" (tenant {found.tenant})" if found.tenant is not None else ""
             severity = colour(found.severity, f"{found.severity:<8}")
-            yield f"{severity} {found.rule.code} {found.rule.slug}: {found.subject}{where}"
-            yield f"         {found.message}"
-            yield f"         {found.hint}"
-        counts: Any = [f"{count} {severity}" for severity, count in self.summary.items() if count]
-        yield f"{len(self.findings)} findings: {', '.join(counts)}." if counts else "No findings."
+            yield f"{severity} {found.rule.code} {found.rule.slug}: {one_line(found.subject + where)}"
+            yield f"         {one_line(found.message)}"
+            yield f"         {one_line(found.hint)}"
+        counts = [f"{count} {severity}" for severity, count in self.summary.items() if count]
+        findings = "finding" if len(self.findings) == 1 else "findings"
+        yield f"{len(self.findings)} {findings}: {', '.join(counts)}." if counts else "No findings."
         yield NOT_LOOKED_AT

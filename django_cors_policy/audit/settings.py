@@ -40,6 +40,7 @@ _OPEN = frozenset({"CORS101", "CORS102", "CORS105", "CORS203"})
 
 
 def findings() -> Iterator[Finding]:
+    """Find what the CORS_* settings tell by themselves."""
     configuration = conf.current()
     found = lint(configuration.spec, debug=settings.DEBUG, tenants=configuration.resolver is not None)
     yield from found

@@ -14,6 +14,7 @@ from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
+from django.utils.http import is_same_domain
 from django.utils.module_loading import import_string
 
 from django_cors_policy import conf
@@ -78,8 +79,12 @@ RULES = (
 
 _AUTHENTICATION = (AuthenticationMiddleware, LoginRequiredMiddleware, RemoteUserMiddleware)
 # What authenticating middleware of other packages and projects calls itself.
-_AUTHENTICATES = re.compile(r"auth|login|jwt|oidc|saml|sso|token|permission|apikey|api_key", re.IGNORECASE)
-_CORS = re.compile(r"(^|[._])cors([._]|headers|$)|C(ors|ORS)(?![a-z])")
+# Not the letters alone: an author, a processor and a tokenizer authenticate nobody.
+_AUTHENTICATES = re.compile(
+    r"(?i:auth(?!or(?!i))|login|jwt|oidc|saml|permission|api_?key)"
+    r"|(?<![A-Za-z])(sso|tokens?)(?![a-z])|S(so|SO)(?![a-z])|T(oken|OKEN)s?(?![a-z])"
+)
+_CORS = re.compile(r"[._]cors([._]|headers|middleware|$)|C(ors|ORS)(?![a-z])")
 _HOST_RESOLVERS = frozenset({"django_cors_policy.tenants.by_host", "django_cors_policy.tenants.by_subdomain"})
 _UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _FIRST = f'Move "{CorsMiddleware.__module__}.{CorsMiddleware.__qualname__}" to the top of MIDDLEWARE.'
@@ -99,10 +104,11 @@ class _Layer:
         if not isinstance(self.middleware, type):
             return True
         own = [base for base in self.middleware.__mro__ if not base.__module__.startswith("django.")]
-        return any(name in vars(base) for base in own[:-1] for name in ("__call__", "process_request"))
+        return any(name in vars(base) for base in own for name in ("__call__", "process_request"))
 
 
 def findings() -> Iterator[Finding]:
+    """Find what the stack tells of the settings' policy, and of where every policy is served."""
     layers = _layers()
     own = [place for place, layer in enumerate(layers) if layer.is_a(CorsMiddleware)]
     yield from _missing(installed=apps.is_installed("django_cors_policy"), active=bool(own))
@@ -157,7 +163,9 @@ def _second(layers: list[_Layer], own: list[int]) -> Iterator[Finding]:
 
 
 def _is_cors(path: str) -> bool:
-    return not path.startswith("django_cors_policy.") and _CORS.search(path) is not None
+    package, dot, rest = path.partition(".")
+    # A project may be named after CORS, and what its middleware does is another thing.
+    return package != "django_cors_policy" and _CORS.search(dot + rest) is not None
 
 
 def _above(layer: _Layer) -> Iterator[Finding]:
@@ -166,7 +174,8 @@ def _above(layer: _Layer) -> Iterator[Finding]:
             BELOW_REDIRECTING,
             Severity.HIGH,
             layer.path,
-            f"{layer.path} stands above CorsMiddleware and redirects ({why}): a preflight fails on any redirect.",
+            f"{layer.path} stands above CorsMiddleware and redirects ({why}): a preflight fails on any redirect, and a "
+            "redirect from up there carries no CORS headers.",
             _FIRST,
         )
     authenticates = layer.is_a(*_AUTHENTICATION)
@@ -248,19 +257,21 @@ def csrf_findings(spec: PolicySpec) -> Iterator[Finding]:
                 str(pattern),
                 f"{pattern} may send credentials and unsafe methods, but CSRF_TRUSTED_ORIGINS does not hold it: where "
                 "a view is protected by CsrfViewMiddleware, its POST gets a 403.",
-                f'Add "{pattern}" to CSRF_TRUSTED_ORIGINS, or take the unsafe methods out of the policy.',
+                ("List its ports one by one in" if pattern.any_port else f'Add "{pattern}" to')
+                + " CSRF_TRUSTED_ORIGINS, or take the unsafe methods out of the policy.",
                 spec.tenant,
             )
 
 
 def _csrf_trusts(pattern: OriginPattern) -> bool:
-    if str(pattern) in settings.CSRF_TRUSTED_ORIGINS:
-        return True
-    netloc = str(pattern).partition("://")[2].removeprefix("*")
-    for trusted in settings.CSRF_TRUSTED_ORIGINS:
-        scheme, _, host = trusted.partition("://")
-        # Django takes https://*.example.com for example.com and all below it.
-        base = host.removeprefix("*")
-        if scheme == pattern.scheme and host.startswith("*.") and (netloc.endswith(base) or netloc == base[1:]):
+    host = str(pattern).partition("://")[2].removeprefix("*").removesuffix(":*")
+    for origin in settings.CSRF_TRUSTED_ORIGINS:
+        # As CsrfViewMiddleware compares: https://*.example.com is example.com and all below it.
+        scheme, _, trusted = origin.partition("://")
+        if pattern.any_port:
+            # A port has no wildcard there, and which ones are needed is not known here: any that is listed will do.
+            trusted = re.sub(":[0-9]+$", "", trusted)
+        same = is_same_domain(host, trusted.lstrip("*")) if "*" in trusted else host == trusted
+        if same and scheme == pattern.scheme:
             return True
     return False

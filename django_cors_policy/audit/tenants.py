@@ -5,14 +5,16 @@ from difflib import get_close_matches
 
 from django.conf import settings
 from django.db import router
+from django.db.models import Prefetch
 from django.utils import timezone
 
 from django_cors_policy import conf
+from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.settings import while_debugging
 from django_cors_policy.audit.stack import csrf_findings
-from django_cors_policy.cors import LimitError, compile_policy, quoted
+from django_cors_policy.cors import CredentialsError, LimitError, PolicyError, compile_policy, quoted
 from django_cors_policy.cors.lint import Finding, Rule, Severity, lint
-from django_cors_policy.models import TenantPolicy
+from django_cors_policy.models import AllowedOrigin, TenantPolicy
 
 STORED_ORIGIN_INVALID = Rule(
     "CORS601",
@@ -37,26 +39,40 @@ class UnknownTenant(ValueError):  # noqa: N818 -- it is the tenant that is unkno
     """A tenant without a policy, and the nearest that has one."""
 
 
+def database() -> str:
+    """Give the alias of the database that the policies are served from."""
+    return conf.current().database or router.db_for_write(TenantPolicy)
+
+
 def findings(only: Collection[str] | None) -> Iterator[Finding]:
-    alias = conf.current().database or router.db_for_write(TenantPolicy)
+    """Find what the enabled policies tell, or those of some tenants. Raises UnknownTenant, django.db.Error."""
+    alias = database()
     policies = TenantPolicy.objects.using(alias).order_by("tenant")
     if only is not None:
-        _refuse_unknown(only, set(policies.filter(tenant__in=only).values_list("tenant", flat=True)), alias)
-        policies = policies.filter(tenant__in=only)
-    for policy in policies.filter(enabled=True).prefetch_related("origins").iterator(chunk_size=BATCH):
-        yield from _findings_of(policy)
+        # What is not printable is nobody's key, and a driver may fail on it: NUL, half a character of a command line.
+        policies = policies.filter(tenant__in=[tenant for tenant in only if tenant.isprintable()])
+        known = set(policies.values_list("tenant", flat=True))
+        for tenant in only:
+            if tenant not in known:
+                raise _unknown(tenant, alias)
+    # From the same database: a router may send other reads to a replica.
+    origins = Prefetch("origins", AllowedOrigin.objects.using(alias))
+    for policy in policies.filter(enabled=True).prefetch_related(origins).iterator(chunk_size=BATCH):
+        yield from findings_of(policy)
 
 
-def _refuse_unknown(only: Collection[str], known: Collection[str], alias: str) -> None:
-    for tenant in only:
-        if tenant not in known:
-            # A near miss shares the beginning; all keys are not read for one that is wrong.
-            candidates = TenantPolicy.objects.using(alias).filter(tenant__istartswith=tenant[:1])
-            near = get_close_matches(tenant, candidates.values_list("tenant", flat=True)[:10_000], 1)
-            raise UnknownTenant(f"no policy is stored for tenant {quoted(tenant)}" + (f"; {near[0]}?" if near else ""))
+def _unknown(tenant: str, alias: str) -> UnknownTenant:
+    near: list[str] = []
+    if tenant.isprintable():
+        # A near miss shares the beginning; all keys are not read for one that is wrong.
+        candidates = TenantPolicy.objects.using(alias).filter(tenant__istartswith=tenant[:1])
+        near = get_close_matches(tenant, candidates.values_list("tenant", flat=True)[:10_000], 1)
+    meant = f"; did you mean {quoted(near[0])}?" if near else ""
+    return UnknownTenant(f"no policy is stored for tenant {quoted(tenant)}{meant}")
 
 
-def _findings_of(policy: TenantPolicy) -> Iterator[Finding]:
+def findings_of(policy: TenantPolicy) -> Iterator[Finding]:
+    """Find what one stored policy tells, enabled or not; its disabled and expired origins are not looked at."""
     now = timezone.now()
     served = [
         origin.pattern
@@ -69,12 +85,22 @@ def _findings_of(policy: TenantPolicy) -> Iterator[Finding]:
     yield from while_debugging(found)
     yield from csrf_findings(spec)
     for error in compile_policy(spec, limits=conf.current().limits, strict=False).errors:
+        if isinstance(error, CredentialsError):
+            continue  # it is well formed, and CORS101 says what is wrong with it
         beyond = isinstance(error, LimitError)
         yield Finding(
             EXCEEDS_LIMITS if beyond else STORED_ORIGIN_INVALID,
             Severity.HIGH,
-            error.value if isinstance(error.value, str) and error.value.isprintable() else quoted(error.value),
-            f"{error.message} It is not served.",
+            _subject(error),
+            f"{error.message} "
+            + ("The limit is served instead." if error.field == "preflight_max_age" else "It is not served."),
             "Lift the limit in CORS_TENANT_LIMITS, or change the entry." if beyond else "Correct it in the admin.",
             policy.tenant,
         )
+
+
+def _subject(error: PolicyError) -> str:
+    """Give the entry's own text, or the name of the field that holds no text."""
+    if isinstance(error.value, str):
+        return one_line(error.value)[:300]
+    return "max_age" if error.field == "preflight_max_age" else error.field

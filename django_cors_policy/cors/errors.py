@@ -8,6 +8,7 @@
     │   ├── RegexError
     │   ├── MethodError
     │   ├── HeaderNameError
+    │   │   └── ExposedHeaderNameError
     │   ├── MaxAgeError
     │   ├── CredentialsError
     │   └── LimitError
@@ -21,12 +22,19 @@ _SHOWN = 200
 
 
 def quoted(value: object) -> str:
-    """Show a value on one line of bounded length: control characters escaped, at most about 200 characters."""
-    text = value if isinstance(value, str) else repr(value)
+    """Show a value on one line of bounded length: its first 200 characters, control characters escaped."""
+    text = value if isinstance(value, str) else _described(value)
     shown = repr(text[:_SHOWN])  # cut first: an escaped character takes up to ten
     if not isinstance(value, str):
         shown = shown[1:-1]
     return shown if len(text) <= _SHOWN else f"{shown}... ({len(text)} characters)"
+
+
+def _described(value: object) -> str:
+    try:
+        return repr(value)
+    except Exception:  # noqa: BLE001 -- somebody's own class, or an int of more digits than Python writes
+        return f"<{type(value).__name__}>"
 
 
 class PatternReason(StrEnum):
@@ -140,7 +148,7 @@ class ExposedHeaderNameError(HeaderNameError):
 
 
 class MaxAgeError(PolicyError):
-    """A preflight's lifetime that is not a whole number of seconds from 0 up."""
+    """A preflight's lifetime that is not a whole number of seconds from 0 to 2 ** 31."""
 
     field = "preflight_max_age"
 

@@ -15,6 +15,7 @@ _HTTP = re.compile(
     r"(https?)://([a-z0-9_-]+(?:\.[a-z0-9_-]+)*|\[[0-9a-f:]+\])(?::(0|[1-9][0-9]{0,4}))?",
 )
 _OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::(0|[1-9][0-9]{0,4}))?")
+_IPV6_LOOPBACK = IPv6Address("::1")
 # No page has an origin of these: they are opaque (serialized as "null"), or no document is served from them.
 NEVER_ORIGINS = frozenset({"http", "https", "file", "ftp", "ws", "wss", "about", "blob", "data", "javascript"})
 
@@ -149,4 +150,7 @@ def is_loopback(host: str) -> bool:
     if host == "localhost" or host.endswith(".localhost"):
         return True
     address = host_address(host)
+    if isinstance(address, IPv6Address):
+        # Not is_loopback: whether it takes in IPv4-mapped addresses depends on the version of Python.
+        return address == _IPV6_LOOPBACK
     return address is not None and address.is_loopback

@@ -9,7 +9,7 @@ from typing import NoReturn
 import idna
 from publicsuffixlist import PublicSuffixList
 
-from .errors import PatternError, PatternReason, RegexError, RegexReason
+from .errors import PatternError, PatternReason, RegexError, RegexReason, quoted
 from .origins import (
     DEFAULT_PORTS,
     MAX_HOST,
@@ -75,7 +75,7 @@ def _parse_canonical(text: str) -> OriginPattern | None:
     scheme, _, rest = text.partition("://")
     subdomains, any_port = rest.startswith("*."), rest.endswith(":*")
     origin = parse_origin(f"{scheme}://{rest[2 * subdomains : -2 if any_port else None]}")
-    if origin is None or "*" in origin.host:
+    if origin is None:
         return None
     if subdomains or any_port:
         if scheme not in DEFAULT_PORTS or (any_port and origin.port is not None):
@@ -111,6 +111,9 @@ _MESSAGES = {
     PatternReason.DEFAULT_PORT: "browsers leave the scheme's default port out",
     PatternReason.TRAILING_SLASH: "an origin does not end with a slash",
 }
+_SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
+# https:/a.example, https//a.example, //a.example, mailto:a: what stands before the host is a scheme, and no host.
+_MISSPELT_SCHEME = re.compile(r"/|https?[:/]|[a-z][a-z0-9+.-]*:(?![0-9*])", re.IGNORECASE)
 _GRAVEST_FIRST = tuple(PatternReason)  # what a person has to look at comes before what may be corrected unasked
 
 
@@ -130,13 +133,13 @@ def _diagnose(text: str) -> tuple[PatternReason, str | None]:
         return PatternReason.TOO_LONG, None
     if text.lower() == "null":
         return PatternReason.NULL, None
-    if re.search(r"[\s\x00-\x1f\x7f]", text):
+    if _SPACE.search(text):
         stripped = text.strip()
-        return PatternReason.WHITESPACE, _meant(stripped)
+        return PatternReason.WHITESPACE, None if _SPACE.search(stripped) else _meant(stripped)
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return PatternReason.MISSING_SCHEME, None if text.startswith("//") else _meant(f"https://{text}")
-    if re.match(r"[^/?#]*https?://", rest, re.IGNORECASE):
+        return PatternReason.MISSING_SCHEME, None if _MISSPELT_SCHEME.match(text) else _meant(f"https://{text}")
+    if re.match(r"[^/?#]*[A-Za-z0-9+.-]://", rest):
         return PatternReason.MISSING_COMMA, None
     if scheme.lower() in DEFAULT_PORTS:
         return _diagnose_http(scheme, rest)
@@ -150,12 +153,12 @@ def _diagnose(text: str) -> tuple[PatternReason, str | None]:
 
 def _diagnose_http(scheme: str, rest: str) -> tuple[PatternReason, str | None]:
     authority, tail = _split(rest)
-    _, userinfo, authority = authority.rpartition("@")
+    _, has_userinfo, authority = authority.rpartition("@")
     host, port = _split_port(authority)
     name, faults = _canonical_pattern_host(host)
     number, port_faults = _canonical_port(port, DEFAULT_PORTS[scheme.lower()])
     faults = faults + port_faults
-    if userinfo:
+    if has_userinfo:
         faults.append(PatternReason.USERINFO)
     if scheme != scheme.lower():
         faults.append(PatternReason.CASE)
@@ -291,33 +294,42 @@ def compile_regex(value: object) -> re.Pattern[str]:
         try:
             return re.compile(value)
         except (re.error, OverflowError, RecursionError) as error:
-            raise RegexError(value, RegexReason.SYNTAX, f"this regular expression does not compile: {error}") from error
+            # Its message repeats parts of the expression, line breaks and all.
+            why = f"this regular expression does not compile ({quoted(str(error))})"
+            raise RegexError(value, RegexReason.SYNTAX, why) from error
     raise RegexError(value, RegexReason.NOT_A_REGEX, "an origin regex is a string or a compiled pattern of text")
 
 
+@dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class PatternSet:
-    """Finds the pattern that an origin matches.
+    """Finds the pattern that an origin matches; immutable.
 
     Exact origins cost one dict lookup whatever their number; wildcards one lookup for each label of the origin's host;
     regexes, matched whole, come last and cost as many matches as there are.
     """
 
-    __slots__ = ("_exact", "_hosts", "_regexes", "any_origin")
+    any_origin: bool
+    # The text is its own pattern: a million of them may be held in memory.
+    _exact: dict[str, None]
+    # (scheme, host, below it?) -> the patterns, which differ in their port
+    _hosts: dict[tuple[str, str, bool], list[OriginPattern]]
+    _regexes: tuple[re.Pattern[str], ...]
 
     def __init__(self, patterns: Iterable[OriginPattern] = (), regexes: Iterable[re.Pattern[str]] = ()) -> None:
-        self.any_origin = False
-        # The text is its own pattern: a million of them may be held in memory.
-        self._exact: dict[str, None] = {}
-        # (scheme, host, below it?) -> the patterns, which differ in their port
-        self._hosts: dict[tuple[str, str, bool], list[OriginPattern]] = {}
-        self._regexes = tuple(regexes)
+        any_origin = False
+        exact: dict[str, None] = {}
+        hosts: dict[tuple[str, str, bool], list[OriginPattern]] = {}
         for pattern in patterns:
             if pattern.any_origin:
-                self.any_origin = True
+                any_origin = True
             elif pattern.is_exact:
-                self._exact[str(pattern)] = None
+                exact[str(pattern)] = None
             else:
-                self._hosts.setdefault((pattern.scheme, pattern.host, pattern.subdomains), []).append(pattern)
+                hosts.setdefault((pattern.scheme, pattern.host, pattern.subdomains), []).append(pattern)
+        object.__setattr__(self, "any_origin", any_origin)
+        object.__setattr__(self, "_exact", exact)
+        object.__setattr__(self, "_hosts", hosts)
+        object.__setattr__(self, "_regexes", tuple(regexes))
 
     def __bool__(self) -> bool:
         return bool(self.any_origin or self._exact or self._hosts or self._regexes)

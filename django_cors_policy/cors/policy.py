@@ -28,6 +28,7 @@ from .patterns import OriginPattern, PatternSet, compile_regex, is_public_suffix
 DEFAULT_METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 DEFAULT_HEADERS = ("accept", "authorization", "content-type", "user-agent", "x-csrftoken", "x-requested-with")
 DEFAULT_MAX_AGE = 7200  # seconds; what Chromium caps it to
+MAX_MAX_AGE = 2**31  # seconds; what a recipient may read anything longer as (RFC 9111, section 1.2.2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,7 +96,7 @@ def compile_policy(spec: PolicySpec, *, limits: Limits | None = None, strict: bo
     errors: list[PolicyError] = []
     patterns = _compile_patterns(spec, limits, errors)
     regexes = []
-    for written in spec.allowed_origin_regexes:
+    for written in _entries(spec.allowed_origin_regexes):
         try:
             regexes.append(compile_regex(written))
         except RegexError as error:
@@ -138,8 +139,8 @@ def compile_policy(spec: PolicySpec, *, limits: Limits | None = None, strict: bo
 
 
 def _compile_patterns(spec: PolicySpec, limits: Limits | None, errors: list[PolicyError]) -> list[OriginPattern]:
-    patterns = [parse_pattern("*")] if spec.allow_all_origins else []
-    for written in spec.allowed_origins:
+    patterns: list[OriginPattern] = []
+    for written in (*(("*",) if spec.allow_all_origins else ()), *_entries(spec.allowed_origins)):
         try:
             pattern = parse_pattern(written)
             if limits is not None:
@@ -150,6 +151,11 @@ def _compile_patterns(spec: PolicySpec, limits: Limits | None, errors: list[Poli
         else:
             patterns.append(pattern)
     return patterns
+
+
+def _entries(written: Sequence[object]) -> Sequence[object]:
+    # A string is a sequence too, and the characters of https://*.example.com have a * among them.
+    return (written,) if isinstance(written, str) else written
 
 
 def check_limits(pattern: OriginPattern, limits: Limits) -> None:
@@ -219,7 +225,7 @@ def _tokens(
     errors: list[PolicyError],
 ) -> str:
     tokens = []
-    for name in written:
+    for name in _entries(written):
         if isinstance(name, str) and is_token(name):
             tokens.append(name)
         else:
@@ -230,10 +236,9 @@ def _tokens(
 
 def _compile_max_age(spec: PolicySpec, limits: Limits | None, errors: list[PolicyError]) -> int | None:
     written = spec.preflight_max_age
-    if not isinstance(written, int) or isinstance(written, bool) or written < 0:
-        errors.append(
-            MaxAgeError(written, MaxAgeReason.NOT_SECONDS, "a lifetime is a whole number of seconds from 0 up")
-        )
+    if not isinstance(written, int) or isinstance(written, bool) or not 0 <= written <= MAX_MAX_AGE:
+        why = f"a lifetime is a whole number of seconds from 0 to {MAX_MAX_AGE}"
+        errors.append(MaxAgeError(written, MaxAgeReason.NOT_SECONDS, why))
         return None
     if limits is not None and written > limits.max_age:
         errors.append(

@@ -114,7 +114,7 @@ def _match(policy: Policy, origin: str) -> tuple[Reason, str, tuple[tuple[str, s
     match = policy.origins.match(origin)
     if match is None:
         return None
-    # Fetch, "CORS check" step 5: the serialized origin, byte for byte.
+    # Fetch, "CORS check" step 4: the serialized origin, byte for byte.
     headers = (("Access-Control-Allow-Origin", origin),)
     if isinstance(match, str):
         return Reason.LISTED, origin, headers

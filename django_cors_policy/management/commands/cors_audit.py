@@ -1,10 +1,12 @@
 """manage.py cors_audit: what is unsafe or broken in the live settings, the stored policies and the stack."""
 
+import os
 import sys
 from typing import Any
 
+from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import DatabaseError
+from django.db import Error
 
 from django_cors_policy.audit import RULES, UnknownTenant, audit
 from django_cors_policy.cors import quoted
@@ -41,14 +43,18 @@ class Command(BaseCommand):
             report = audit(options["tenant"])
         except UnknownTenant as error:
             raise CommandError(str(error), returncode=2) from error
-        except DatabaseError as error:
+        except (Error, ImproperlyConfigured) as error:
             message = f"the stored policies cannot be read: {quoted(str(error))}; is the database there and migrated?"
             raise CommandError(message, returncode=2) from error
         if options["format"] == "json":
             self.stdout.write(report.as_json())
         else:
-            for line in report.as_text(self._colour):
-                self.stdout.write(line)
+            # By the stream that is written to: self.style goes by the process's own, and knows no NO_COLOR.
+            coloured = options["force_color"] or (self.stdout.isatty() and not os.environ.get("NO_COLOR"))
+            encoding = getattr(self.stdout, "encoding", None) or "utf-8"
+            for line in report.as_text(self._colour) if coloured else report.as_text():
+                # What the stream cannot encode is escaped: a name in a row must not end the report.
+                self.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding))
         if report.reaches(Severity(options["fail_level"])):
             sys.exit(1)
 
