@@ -1,5 +1,6 @@
 """The admin: where people edit their tenants' policies."""
 
+import logging
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -15,9 +16,11 @@ from django.utils.translation import ngettext
 
 from django_cors_policy import conf
 from django_cors_policy.audit import Report, policy_findings
-from django_cors_policy.cors import LimitError, check_count
+from django_cors_policy.cors import LimitError, check_count, quoted
 from django_cors_policy.cors.lint import Severity
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+
+logger = logging.getLogger("django_cors_policy")
 
 MAX_WARNINGS = 10  # findings that a save shows, the gravest first; a policy may have one for each origin
 
@@ -111,7 +114,11 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # type: ignore[type-arg]
         super().save_related(request, form, formsets, change)
         # What is malformed was refused; what is merely unwise is saved and said.
-        report = Report(policy_findings(form.instance))
+        try:
+            report = Report(policy_findings(form.instance))
+        except Exception:  # advice that cannot be given must not undo the save
+            logger.exception("CORS: the findings of %s cannot be told", quoted(form.instance.tenant))
+            return
         unwise = [found for found in report.findings if found.severity.rank >= Severity.MEDIUM.rank]
         for found in unwise[:MAX_WARNINGS]:
             text = f"{found.rule.code} ({found.severity}): {found.message} {found.hint}"

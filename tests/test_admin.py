@@ -541,3 +541,14 @@ def test_a_field_that_a_project_made_read_only_is_no_error_500(client, acme, mon
     response = client.post(change_url(acme), page(policy=acme))
     assert response.status_code == 200
     assert "9999" in str(response.context["errors"])
+
+
+def test_findings_that_cannot_be_told_do_not_undo_the_save(client, acme, monkeypatch, caplog):
+    def fail(policy):
+        raise RuntimeError("a rule's own fault")
+
+    monkeypatch.setattr("django_cors_policy.admin.policy_findings", fail)
+    assert client.post(change_url(acme), page(policy=acme, note="saved")).status_code == 302
+    acme.refresh_from_db()
+    assert acme.note == "saved"
+    assert "cannot be told" in caplog.text

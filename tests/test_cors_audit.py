@@ -41,7 +41,10 @@ def run(*args, stdout=None, **options):
 
 @pytest.mark.django_db
 def test_an_empty_database_and_plain_settings_are_clean():
-    assert run() == (0, f"No findings.\n{NOT_LOOKED_AT}\n")
+    code, report = run()
+    assert code == 0
+    assert report.startswith("No findings.\n")
+    assert report.endswith(f"{NOT_LOOKED_AT}\n")
 
 
 @pytest.mark.django_db
@@ -310,3 +313,31 @@ MIDDLEWARE = []
     reports = {project("cors_audit", settings=settings, PYTHONHASHSEED=seed).stdout for seed in ("1", "2")}
     assert len(reports) == 1
     assert b"44 findings" in reports.pop()
+
+
+def test_a_fault_of_the_audits_own_is_a_2_and_names_itself(monkeypatch):
+    def fail(only):
+        raise RuntimeError("many\nlines")
+
+    monkeypatch.setattr("django_cors_policy.management.commands.cors_audit.audit", fail)
+    with pytest.raises(CommandError, match=r"the audit failed: 'RuntimeError: many\\nlines'") as failed:
+        call_command("cors_audit")
+    assert failed.value.returncode == 2
+
+
+@pytest.mark.django_db
+def test_the_report_says_how_much_it_looked_at(settings, django_assert_num_queries):
+    TenantPolicy.objects.create(tenant="acme.tenants.example")
+    TenantPolicy.objects.create(tenant="off.tenants.example", enabled=False)
+
+    def looked_at(**options):
+        out = io.StringIO()
+        call_command("cors_audit", stdout=out, **options)
+        return next(line for line in out.getvalue().splitlines() if line.startswith("Looked at:"))
+
+    rules = f"by {len(RULES)} rules."
+    assert looked_at() == f"Looked at: the settings, the middleware and 1 stored policy, {rules}"
+    settings.CORS_TENANT_RESOLVER = None
+    with django_assert_num_queries(0):
+        assert looked_at() == f"Looked at: the settings, the middleware and 0 stored policies, {rules}"
+    assert "1 stored policy" in looked_at(tenant=["acme.tenants.example"])

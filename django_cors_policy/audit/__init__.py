@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterator
 
+from django_cors_policy import conf
 from django_cors_policy.audit import settings, stack, tenants
 from django_cors_policy.audit.report import Report
 from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule
@@ -23,8 +24,12 @@ def static_findings() -> Iterator[Finding]:
 
 
 def stored_findings(only: Collection[str] | None = None) -> Iterator[Finding]:
-    """Find what the stored policies tell, all or some tenants'. Raises UnknownTenant, django.db.Error."""
-    yield from tenants.findings(only)
+    """Find what the stored policies tell, all or some tenants'. Raises UnknownTenant, django.db.Error.
+
+    Where tenants are off nothing is served of them, and they are looked at only if somebody names them.
+    """
+    if only is not None or conf.current().resolver is not None:
+        yield from tenants.findings(only)
 
 
 def audit(only: Collection[str] | None = None) -> Report:
@@ -32,4 +37,6 @@ def audit(only: Collection[str] | None = None) -> Report:
 
     Raises UnknownTenant for a key that has no policy, and django.db.Error.
     """
-    return Report([*static_findings(), *stored_findings(only)])
+    findings = [*static_findings(), *stored_findings(only)]
+    policies = 0 if only is None and conf.current().resolver is None else tenants.count(only)
+    return Report(findings, rules=len(RULES), policies=policies)

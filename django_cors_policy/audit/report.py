@@ -15,9 +15,14 @@ def one_line(text: str) -> str:
 
 
 class Report:
-    """Findings, the gravest first; equal ones by code, tenant and subject."""
+    """Findings, the gravest first; equal ones by code, tenant and subject.
 
-    def __init__(self, findings: Iterable[Finding]) -> None:
+    ``rules`` and ``policies`` are how many were run and looked at: a clean report of nothing is no comfort.
+    """
+
+    def __init__(self, findings: Iterable[Finding], *, rules: int = 0, policies: int = 0) -> None:
+        self.rules = rules
+        self.policies = policies
         self.findings = tuple(
             sorted(
                 findings,
@@ -64,4 +69,6 @@ class Report:
         counts = [f"{count} {severity}" for severity, count in self.summary.items() if count]
         findings = "finding" if len(self.findings) == 1 else "findings"
         yield f"{len(self.findings)} {findings}: {', '.join(counts)}." if counts else "No findings."
+        policies = "policy" if self.policies == 1 else "policies"
+        yield f"Looked at: the settings, the middleware and {self.policies} stored {policies}, by {self.rules} rules."
         yield NOT_LOOKED_AT

@@ -61,6 +61,12 @@ def findings(only: Collection[str] | None) -> Iterator[Finding]:
         yield from findings_of(policy)
 
 
+def count(only: Collection[str] | None) -> int:
+    """Give how many policies findings() looks at."""
+    policies = TenantPolicy.objects.using(database()).filter(enabled=True)
+    return (policies if only is None else policies.filter(tenant__in=only)).count()
+
+
 def _unknown(tenant: str, alias: str) -> UnknownTenant:
     near: list[str] = []
     if tenant.isprintable():

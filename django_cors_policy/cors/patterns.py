@@ -262,10 +262,10 @@ def _suffixes(*, only_icann: bool) -> PublicSuffixList:
 def is_public_suffix(host: str) -> bool:
     """Tell whether different owners register names right under a host, by the Public Suffix List, both sections.
 
-    A top level that the list does not know is none, nor is localhost.
+    The base of a rule such as *.kawasaki.jp is one too. A top level that the list does not know is none, nor is
+    localhost.
     """
-    # The second question finds a rule such as *.kawasaki.jp from its base.
-    return _suffixes(only_icann=False).is_public(host) or _suffixes(only_icann=False).is_public(f"0.{host}")
+    return _suffixes(only_icann=False).is_public(host)
 
 
 def shared_hosting_suffix(host: str) -> str | None:

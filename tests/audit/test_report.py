@@ -128,7 +128,7 @@ def test_json_is_ascii_without_control_characters_and_keeps_what_was_written():
 
 
 def test_the_text_report():
-    report = Report([finding("low", "*", "acme"), finding("critical", "X", rule=OTHER)])
+    report = Report([finding("low", "*", "acme"), finding("critical", "X", rule=OTHER)], rules=3, policies=2)
     assert list(report.as_text()) == [
         "critical CORS902 other-rule: X",
         "         Message.",
@@ -137,6 +137,7 @@ def test_the_text_report():
         "         Message.",
         "         Hint.",
         "2 findings: 1 critical, 1 low.",
+        "Looked at: the settings, the middleware and 2 stored policies, by 3 rules.",
         NOT_LOOKED_AT,
     ]
 
@@ -150,7 +151,8 @@ def test_the_text_report():
     ],
 )
 def test_the_text_report_ends_with_the_numbers_and_what_it_cannot_see(findings, line):
-    assert list(Report(findings).as_text())[-2:] == [line, NOT_LOOKED_AT]
+    first, _, last = list(Report(findings).as_text())[-3:]
+    assert (first, last) == (line, NOT_LOOKED_AT)
 
 
 def test_only_the_severity_is_coloured():
@@ -175,6 +177,6 @@ def test_only_the_severity_is_coloured():
 )
 def test_nothing_written_by_others_breaks_a_line_or_commands_the_terminal(field, written, shown):
     lines = list(Report([finding(**{field: written})]).as_text())
-    assert len(lines) == 5
+    assert len(lines) == 6
     assert all(line.isprintable() for line in lines)
     assert shown in "\n".join(lines)

@@ -46,6 +46,9 @@ class Command(BaseCommand):
         except (Error, ImproperlyConfigured) as error:
             message = f"the stored policies cannot be read: {quoted(str(error))}; is the database there and migrated?"
             raise CommandError(message, returncode=2) from error
+        except Exception as error:  # a fault of the audit's own must not pass for findings
+            message = f"the audit failed: {quoted(f'{type(error).__name__}: {error}')}; --traceback shows where"
+            raise CommandError(message, returncode=2) from error
         if options["format"] == "json":
             self.stdout.write(report.as_json())
         else:
