@@ -4,7 +4,6 @@ import logging
 import threading
 import time
 from collections.abc import Awaitable, Callable
-from typing import cast
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.http import HttpRequest, HttpResponse
@@ -18,6 +17,8 @@ from django_cors_policy.tenants import checked_host
 
 logger = logging.getLogger("django_cors_policy")
 
+# A member of an Enum takes longer to look up than a name.
+_PREFLIGHT, _NOT_COVERED = Kind.PREFLIGHT, Kind.NOT_COVERED
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 # The request's own origin is nobody's blocked origin, and its other scheme is a proxy that is not declared.
 _NOT_LOGGED = frozenset({Reason.SAME_ORIGIN, Reason.OTHER_SCHEME})
@@ -46,9 +47,9 @@ class CorsMiddleware:
         if decision is None:
             decision = _decide(configuration, request, policies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
-        if decision.kind is Kind.PREFLIGHT:
-            return _finish(decision, _preflight(configuration, decision))
-        return _finish(decision, cast("HttpResponseBase", self.get_response(request)))
+        if decision.kind is _PREFLIGHT:
+            return _preflight(configuration, decision)
+        return _finish(decision, self.get_response(request))  # type: ignore[arg-type]
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         configuration = conf.current()
@@ -56,66 +57,71 @@ class CorsMiddleware:
         if decision is None:
             decision = _decide(configuration, request, await apolicies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
-        if decision.kind is Kind.PREFLIGHT:
-            return _finish(decision, _preflight(configuration, decision))
-        return _finish(decision, await cast("Awaitable[HttpResponseBase]", self.get_response(request)))
+        if decision.kind is _PREFLIGHT:
+            return _preflight(configuration, decision)
+        return _finish(decision, await self.get_response(request))  # type: ignore[misc]
 
 
 def _decide_early(configuration: conf.Configuration, request: HttpRequest) -> Decision | None:
     """Decide what needs no policy: a path that is not covered, and a request without Origin."""
-    if not covers(configuration, request):
+    if configuration.urls is not None and not covers(configuration, request):
         return NOT_COVERED
     return None if "HTTP_ORIGIN" in request.META else configuration.without_origin
 
 
 def _decide(configuration: conf.Configuration, request: HttpRequest, policies: tuple[Policy, ...]) -> Decision:
     meta = request.META
+    origin = meta["HTTP_ORIGIN"]
     decision = decide(
         policies,
         CorsRequest(
-            cast("str", request.method),
-            meta["HTTP_ORIGIN"],
+            request.method or "",
+            origin,
             meta.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
             meta.get("HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK") == "true",
-            lambda: _own_origin(request),
+            lambda: _own_origin(request, origin),
         ),
     )
-    if not decision.allowed and decision.reason not in _NOT_LOGGED:
+    if not decision.allowed and logger.isEnabledFor(logging.INFO) and decision.reason not in _NOT_LOGGED:
         _denials.log(configuration, request, decision)
     return decision
 
 
-def _own_origin(request: HttpRequest) -> str | None:
+def _own_origin(request: HttpRequest, origin: str) -> str | None:
+    """Give the request's own origin; None also where its host is not the origin's, which is told much faster."""
     host = checked_host(request)
-    if host is None:
+    if host is None or not host.lower().startswith(origin.partition("://")[2]):
         return None
     scheme = request.scheme or "http"
     return f"{scheme}://{host.lower().removesuffix(_DEFAULT_PORTS[scheme])}"
 
 
 def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpResponse:
-    response = HttpResponse(status=configuration.preflight_status if decision.allowed else 403)
-    del response.headers["Content-Type"]  # there is no content
+    response = HttpResponse(content_type="text/plain")  # given, since Django takes long to find it
+    response.status_code = configuration.preflight_status if decision.allowed else 403
+    headers = response.headers
+    del headers["Content-Type"]  # there is no content
     if response.status_code != 204:  # RFC 9110 section 8.6: a 204 has no Content-Length
-        response.headers["Content-Length"] = "0"
+        headers["Content-Length"] = "0"
+    for name, value in decision.headers:
+        headers[name] = value
+    if decision.vary:
+        headers["Vary"] = ", ".join(decision.vary)
     return response
 
 
 def _finish(decision: Decision, response: HttpResponseBase) -> HttpResponseBase:
     """Make the response's Access-Control-* fields the decision's, whatever a view wrote, and its Vary complete."""
-    if decision.kind is Kind.NOT_COVERED:
+    if decision.kind is _NOT_COVERED:
         return response
     headers = response.headers
     varies = False
-    foreign = None
     for name in headers:
-        first = name[0]
-        if first in "aA" and name[:15].lower() == "access-control-":
-            foreign = [*(foreign or ()), name]
-        elif first in "vV" and name.lower() == "vary":
-            varies = True
-    for name in foreign or ():
-        del headers[name]
+        if name[:1] in "AaVv":  # few responses have any of these, and the rest is for them
+            for other in [other for other in headers if other.lower().startswith("access-control-")]:
+                del headers[other]
+            varies = "Vary" in headers
+            break
     for name, value in decision.headers:
         headers[name] = value
     if decision.vary:
@@ -140,8 +146,6 @@ class _Denials:
         self._logged: dict[tuple[str | None, str], float] = {}
 
     def log(self, configuration: conf.Configuration, request: HttpRequest, decision: Decision) -> None:
-        if not logger.isEnabledFor(logging.INFO):
-            return
         tenant, origin = tenant_of(configuration, request), quoted(request.META["HTTP_ORIGIN"])
         if not self._is_due((tenant, origin)):
             return

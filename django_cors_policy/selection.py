@@ -19,7 +19,12 @@ def covers(configuration: conf.Configuration, request: HttpRequest) -> bool:
 def policies_for(configuration: conf.Configuration, request: HttpRequest) -> tuple[Policy, ...]:
     """Give the policies of a covered request: its tenant's, then the settings'. May query once for a cold tenant."""
     tenant = tenant_of(configuration, request)
-    return configuration.policies if tenant is None else _with_settings(configuration, store.get(tenant))
+    if tenant is None:
+        return configuration.policies
+    policy = store.peek(tenant)
+    if policy is MISS:
+        policy = store.get(tenant)
+    return configuration.policies if policy is None else (policy, configuration.policies[-1])
 
 
 async def apolicies_for(configuration: conf.Configuration, request: HttpRequest) -> tuple[Policy, ...]:
@@ -27,11 +32,9 @@ async def apolicies_for(configuration: conf.Configuration, request: HttpRequest)
     tenant = tenant_of(configuration, request)
     if tenant is None:
         return configuration.policies
-    found = store.peek(tenant)
-    return _with_settings(configuration, await store.aget(tenant) if found is MISS else found)
-
-
-def _with_settings(configuration: conf.Configuration, policy: Policy | None) -> tuple[Policy, ...]:
+    policy = store.peek(tenant)
+    if policy is MISS:
+        policy = await store.aget(tenant)
     return configuration.policies if policy is None else (policy, configuration.policies[-1])
 
 

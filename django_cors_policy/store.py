@@ -133,7 +133,8 @@ class PolicyStore:
 
     def peek(self, tenant: str) -> Policy | _Miss | None:
         """Give a tenant's policy, None if it has none, or MISS if only get() or aget() can tell. No I/O, no lock."""
-        if self._is_fresh(self._clock()):
+        now = self._clock()
+        if now < self._fresh_until or self._is_fresh(now):  # the first half of _is_fresh(), said twice for speed
             entry = self._known.get(tenant) or self._unknown.get(tenant)
             if entry is not None and (entry.expires_at is None or self._wall_clock() < entry.expires_at):
                 entry.used = True

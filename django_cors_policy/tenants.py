@@ -6,18 +6,45 @@ in the event loop too. CORS_TENANT_RESOLVER names the one in use.
 
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.core.signals import setting_changed
 from django.http import HttpRequest
 
 # What Django allows under DEBUG with an empty ALLOWED_HOSTS, said in the documentation of that setting.
 _DEBUG_HOSTS = (".localhost", "127.0.0.1", "[::1]")
 
 
+REMEMBERED = 1024  # hosts
+_MAX_REMEMBERED = 600  # characters of one
+
+# What get_host() gave for these header fields: it matches a regular expression and walks ALLOWED_HOSTS in every call.
+# What it refuses is not remembered.
+_checked: dict[tuple[str, str | None], str] = {}
+
+
 def checked_host(request: HttpRequest) -> str | None:
     """Give the request's host and port as written, or None if ALLOWED_HOSTS refuses it."""
-    try:
-        return request.get_host()
-    except DisallowedHost:
-        return None
+    meta = request.META
+    sent = meta.get("HTTP_HOST", ""), meta.get("HTTP_X_FORWARDED_HOST")
+    host = _checked.get(sent)
+    if host is None:
+        try:
+            host = request.get_host()
+        except DisallowedHost:
+            return None
+        # Without Host, it is the server's own name that counts.
+        if sent[0] and len(sent[0]) + len(sent[1] or "") <= _MAX_REMEMBERED:
+            if len(_checked) >= REMEMBERED:
+                _checked.clear()
+            _checked[sent] = host
+    return host
+
+
+def _forget(*, setting: str, **_: object) -> None:
+    if setting in ("ALLOWED_HOSTS", "DEBUG", "USE_X_FORWARDED_HOST"):
+        _checked.clear()
+
+
+setting_changed.connect(_forget, dispatch_uid="django_cors_policy.tenants")
 
 
 def by_host(request: HttpRequest) -> str | None:
@@ -25,9 +52,11 @@ def by_host(request: HttpRequest) -> str | None:
     host = checked_host(request)
     if host is None:
         return None
-    # The port follows the last colon, unless that colon stands inside an IPv6 address.
-    name, colon, port = host.rpartition(":")
-    return (name if colon and "]" not in port else host).lower().removesuffix(".")
+    if ":" in host:
+        # The port follows the last colon, unless that colon stands inside an IPv6 address.
+        name, _, port = host.rpartition(":")
+        host = host if "]" in port else name
+    return host.lower().removesuffix(".")
 
 
 def by_subdomain(request: HttpRequest) -> str | None:

@@ -5,9 +5,18 @@ from collections.abc import Collection, Iterator
 from django_cors_policy import conf
 from django_cors_policy.audit import settings, stack, tenants
 from django_cors_policy.audit.report import Report
-from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule
+from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule, Severity
 
-__all__ = ["RULES", "Report", "UnknownTenant", "audit", "policy_findings", "static_findings", "stored_findings"]
+__all__ = [
+    "RULES",
+    "Report",
+    "Severity",
+    "UnknownTenant",
+    "audit",
+    "policy_findings",
+    "static_findings",
+    "stored_findings",
+]
 
 RULES: tuple[Rule, ...] = tuple(
     sorted((*LINT_RULES, *settings.RULES, *stack.RULES, *tenants.RULES), key=lambda rule: rule.code)

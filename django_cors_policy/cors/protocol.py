@@ -6,10 +6,13 @@ Steps are those of https://fetch.spec.whatwg.org/#http-cors-protocol.
 import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import lru_cache
 from typing import NamedTuple
 
-from .origins import parse_origin
+from .origins import MAX_ORIGIN, parse_origin
 from .policy import Policy
+
+REMEMBERED = 1024  # decisions, of about 1 KB with what they hold
 
 _ANY = (("Access-Control-Allow-Origin", "*"),)
 _PRIVATE_NETWORK = (("Access-Control-Allow-Private-Network", "true"),)
@@ -82,17 +85,37 @@ def decide(policies: Sequence[Policy], request: CorsRequest) -> Decision:
     if not policies:
         return NOT_COVERED
     method, origin, requested_method, requests_private_network, own_origin = request
-    # Two policies are a tenant's and the settings': the tenant's may change at any time.
-    vary = _ORIGIN if len(policies) > 1 or policies[0].varies else _NOTHING
-    # Fetch, "CORS-preflight request": OPTIONS with both headers. Any other OPTIONS is an actual request.
-    preflight = method == "OPTIONS" and requested_method is not None and origin is not None
-    kind = Kind.PREFLIGHT if preflight else Kind.ACTUAL if origin is not None else Kind.NOT_CORS
     if origin is None:
-        # `*` from a policy that answers everyone alike is sent to everyone: a cached answer must serve them all.
-        if not vary and policies[0].origins.any_origin:
-            headers = _ANY + policies[0].actual_headers
-            return Decision(kind, True, Reason.ANY_ORIGIN, headers, vary, policies[0], "*")
-        return Decision(kind, False, Reason.NO_ORIGIN, (), vary, None, None)
+        return _decide_without_origin(policies)
+    # Fetch, "CORS-preflight request": OPTIONS with both headers. Any other OPTIONS is an actual request.
+    preflight = method == "OPTIONS" and requested_method is not None
+    # What is too long to be an origin is not remembered: a header may have many kilobytes.
+    answer = _remembered if len(origin) <= MAX_ORIGIN else _answer
+    decision = answer(tuple(policies), origin, preflight, preflight and requests_private_network)
+    if decision.allowed:
+        return decision
+    own = own_origin()
+    return decision if own is None else _compare_own(decision, origin, own)
+
+
+def _decide_without_origin(policies: Sequence[Policy]) -> Decision:
+    vary = _vary(policies)
+    # `*` from a policy that answers everyone alike is sent to everyone: a cached answer must serve them all.
+    if not vary and policies[0].origins.any_origin:
+        headers = _ANY + policies[0].actual_headers
+        return Decision(Kind.NOT_CORS, True, Reason.ANY_ORIGIN, headers, vary, policies[0], "*")
+    return Decision(Kind.NOT_CORS, False, Reason.NO_ORIGIN, (), vary, None, None)
+
+
+def _vary(policies: Sequence[Policy]) -> tuple[str, ...]:
+    # Two policies are a tenant's and the settings': the tenant's may change at any time.
+    return _ORIGIN if len(policies) > 1 or policies[0].varies else _NOTHING
+
+
+def _answer(policies: tuple[Policy, ...], origin: str, preflight: bool, requests_private_network: bool) -> Decision:
+    """Decide by the policies alone, whatever the request's own origin is."""
+    kind = Kind.PREFLIGHT if preflight else Kind.ACTUAL
+    vary = _vary(policies)
     for policy in policies:
         found = _match(policy, origin)
         if found is None:
@@ -105,7 +128,16 @@ def decide(policies: Sequence[Policy], request: CorsRequest) -> Decision:
         if requests_private_network and policy.allow_private_network:
             headers += _PRIVATE_NETWORK
         return Decision(kind, True, reason, headers, vary, policy, pattern)
-    return _refuse(kind, origin, own_origin(), vary)
+    reason = Reason.NOT_ALLOWED
+    if origin == "null":
+        reason = Reason.NULL_ORIGIN
+    elif parse_origin(origin) is None:
+        reason = Reason.MALFORMED
+    return Decision(kind, False, reason, (), vary, None, None)
+
+
+# The same few origins ask again and again, and a policy never changes. A flood of others costs what the answer costs.
+_remembered = lru_cache(maxsize=REMEMBERED)(_answer)
 
 
 def _match(policy: Policy, origin: str) -> tuple[Reason, str, tuple[tuple[str, str], ...]] | None:
@@ -123,16 +155,11 @@ def _match(policy: Policy, origin: str) -> tuple[Reason, str, tuple[tuple[str, s
     return Reason.WILDCARD, str(match), headers
 
 
-def _refuse(kind: Kind, origin: str, own_origin: str | None, vary: tuple[str, ...]) -> Decision:
-    reason = Reason.NOT_ALLOWED
+def _compare_own(denied: Decision, origin: str, own_origin: str) -> Decision:
     if origin == own_origin:
         # Fetch, "HTTP-network-or-cache fetch": Origin also travels with same-origin requests other than GET and HEAD.
-        reason = Reason.SAME_ORIGIN
-        kind = kind if kind is Kind.PREFLIGHT else Kind.NOT_CORS
-    elif origin == "null":
-        reason = Reason.NULL_ORIGIN
-    elif parse_origin(origin) is None:
-        reason = Reason.MALFORMED
-    elif own_origin is not None and origin.partition("://")[2] == own_origin.partition("://")[2]:
-        reason = Reason.OTHER_SCHEME
-    return Decision(kind, False, reason, (), vary, None, None)
+        kind = denied.kind if denied.kind is Kind.PREFLIGHT else Kind.NOT_CORS
+        return denied._replace(kind=kind, reason=Reason.SAME_ORIGIN)
+    if denied.reason is Reason.NOT_ALLOWED and origin.partition("://")[2] == own_origin.partition("://")[2]:
+        return denied._replace(reason=Reason.OTHER_SCHEME)
+    return denied

@@ -8,9 +8,8 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error
 
-from django_cors_policy.audit import RULES, UnknownTenant, audit
+from django_cors_policy.audit import RULES, Severity, UnknownTenant, audit
 from django_cors_policy.cors import quoted
-from django_cors_policy.cors.lint import Severity
 
 
 class Command(BaseCommand):
