@@ -1,6 +1,8 @@
 import pytest
+from django.http import HttpRequest
 from django.test import RequestFactory
 
+from django_cors_policy import tenants
 from django_cors_policy.tenants import by_host, by_path_prefix, by_subdomain
 
 HOSTS = ["example.com", ".example.com", ".eu.example.com", "API.example.org", "127.0.0.1", "[::1]"]
@@ -87,3 +89,42 @@ def test_by_subdomain_knows_the_hosts_that_debug_allows(settings):
 )
 def test_by_path_prefix_gives_the_segment_that_the_urlconf_sees(path, tenant):
     assert by_path_prefix(request(path=path)) == tenant
+
+
+def test_accepted_hosts_are_remembered_and_refused_ones_asked_again(settings, monkeypatch):
+    settings.ALLOWED_HOSTS = HOSTS
+    asked = []
+    get_host = HttpRequest.get_host
+    monkeypatch.setattr(HttpRequest, "get_host", lambda self: asked.append(1) or get_host(self))
+    for host in ("acme.example.com", "evil.test"):
+        for _ in range(2):
+            by_host(request(host))
+    assert len(asked) == 3
+
+
+def test_what_is_remembered_is_forgotten_when_the_allowed_hosts_change(settings):
+    settings.ALLOWED_HOSTS = HOSTS
+    assert by_host(request("acme.example.com"))
+    settings.ALLOWED_HOSTS = ["example.com"]
+    assert by_host(request("acme.example.com")) is None
+
+
+def test_remembered_hosts_are_bounded_in_number_and_length(settings, monkeypatch):
+    settings.ALLOWED_HOSTS = HOSTS
+    tenants._checked.clear()
+    monkeypatch.setattr(tenants, "REMEMBERED", 3)
+    for number in range(10):
+        assert by_host(request(f"tenant-{number}.example.com"))
+        assert 0 < len(tenants._checked) <= 3
+    tenants._checked.clear()
+    assert by_host(request("a" * 700 + ".example.com"))
+    assert by_host(request("acme.example.com", HTTP_X_FORWARDED_HOST="x" * 700)) == "acme.example.com"
+    assert not tenants._checked
+
+
+def test_a_request_without_host_is_asked_each_time(settings):
+    settings.ALLOWED_HOSTS = HOSTS
+    tenants._checked.clear()
+    nameless = RequestFactory(SERVER_NAME="acme.example.com").get("/")
+    assert by_host(nameless) == "acme.example.com"
+    assert not tenants._checked
