@@ -7,6 +7,7 @@ from django.contrib import admin, messages
 from django.contrib.admin.widgets import AdminTextareaWidget
 from django.core.exceptions import ValidationError
 from django.db.models import Count, OuterRef, QuerySet, Subquery, TextField
+from django.db.models.functions import Coalesce
 from django.forms import BaseInlineFormSet, ModelForm
 from django.forms.formsets import DELETION_FIELD_NAME
 from django.http import HttpRequest
@@ -84,11 +85,11 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         origins = AllowedOrigin.objects.filter(policy=OuterRef("pk"), enabled=True).order_by()
         counted = Subquery(origins.values("policy").annotate(count=Count("pk")).values("count"))
         policies: QuerySet[TenantPolicy] = super().get_queryset(request)
-        return policies.annotate(enabled_origins=counted)
+        return policies.annotate(enabled_origins=Coalesce(counted, 0))
 
     @admin.display(description=_("origins"), ordering="enabled_origins")
     def origin_count(self, policy: Any) -> int:
-        return policy.enabled_origins or 0
+        return int(policy.enabled_origins)
 
     @admin.action(description=_("Enable the selected policies"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:
