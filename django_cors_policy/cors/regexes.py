@@ -402,8 +402,9 @@ _EXPONENTIAL = 6.0
 
 def _growth(regex: re.Pattern[str], skeletons: _Skeletons, timer: Timer) -> Growth | None:
     """Measure ever longer origins that nearly match, and give the gravest growth that is faster than linear."""
-    if not re.search(r"[*+{]", regex.pattern):
-        return None
+    if not re.search(r"[*+?{|]", regex.pattern):
+        return None  # one way to match, one way to fail
+    regex = _without_least_length(regex)
     worst = None
     end = timer() + _BUDGET
     scheme = "http" if "http:" in regex.pattern else "https"
@@ -415,6 +416,17 @@ def _growth(regex: re.Pattern[str], skeletons: _Skeletons, timer: Timer) -> Grow
             return growth
         worst = worst or growth
     return worst
+
+
+def _without_least_length(regex: re.Pattern[str]) -> re.Pattern[str]:
+    """Give a regex that takes as long and also tries what is too short to match.
+
+    ``re`` refuses that at once, so that the time of a regex with a long literal end would not grow: it would leap.
+    """
+    try:
+        return re.compile(f"{regex.pattern}{chr(10) if regex.flags & re.VERBOSE else ''}|(?!)", regex.flags)
+    except _UNREADABLE:
+        return regex
 
 
 def _shapes(skeletons: _Skeletons) -> Iterator[tuple[str, str, str]]:

@@ -394,7 +394,7 @@ junk = st.one_of(
 lists = st.one_of(junk, st.lists(junk, max_size=4), st.lists(junk, max_size=3).map(tuple))
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(lists, lists, lists, lists, lists, junk, st.booleans(), st.none() | st.text(max_size=5))
 def test_any_junk_gives_findings_of_bounded_printable_text(
     origins, regexes, methods, headers, exposed, age, cred, tenant
