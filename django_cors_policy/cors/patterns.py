@@ -7,7 +7,7 @@ from functools import cache
 from typing import NoReturn
 
 import idna
-from publicsuffixlist import PublicSuffixList
+from publicsuffixlist import PSLFILE, PublicSuffixList
 
 from .errors import PatternError, PatternReason, RegexError, RegexReason, quoted
 from .origins import (
@@ -259,13 +259,26 @@ def _suffixes(*, only_icann: bool) -> PublicSuffixList:
     return PublicSuffixList(accept_unknown=False, only_icann=only_icann)
 
 
-def is_public_suffix(host: str) -> bool:
-    """Tell whether different owners register names right under a host, by the Public Suffix List, both sections.
+@cache
+def _above_suffixes() -> frozenset[str]:
+    """Give every name that a suffix of the list lies below: amazonaws.com, for s3.amazonaws.com is listed."""
+    above: set[str] = set()
+    with open(PSLFILE, encoding="utf-8") as lines:
+        for line in lines:
+            rule = line.strip().lstrip("!*.")
+            if rule and not rule.startswith("//"):
+                labels = rule.encode("idna").decode().split(".")
+                above.update(".".join(labels[start:]) for start in range(1, len(labels)))
+    return frozenset(above)
 
-    The base of a rule such as *.kawasaki.jp is one too. A top level that the list does not know is none, nor is
-    localhost.
+
+def is_public_suffix(host: str) -> bool:
+    """Tell whether different owners have names under a host, by the Public Suffix List, both sections.
+
+    A suffix of the list is one (github.io), the base of a rule such as *.kawasaki.jp, and a name that a suffix lies
+    below (amazonaws.com, of s3.amazonaws.com). A top level that the list does not know is none, nor is localhost.
     """
-    return _suffixes(only_icann=False).is_public(host)
+    return _suffixes(only_icann=False).is_public(host) or host in _above_suffixes()
 
 
 def shared_hosting_suffix(host: str) -> str | None:
@@ -293,7 +306,7 @@ def compile_regex(value: object) -> re.Pattern[str]:
     elif isinstance(value, str):
         try:
             return re.compile(value)
-        except (re.error, OverflowError, RecursionError) as error:
+        except (re.error, OverflowError, RecursionError, Warning) as error:  # a warning where those are errors
             # Its message repeats parts of the expression, line breaks and all.
             why = f"this regular expression does not compile ({quoted(str(error))})"
             raise RegexError(value, RegexReason.SYNTAX, why) from error

@@ -21,8 +21,10 @@ PROTOCOL = {
     "patterns": {"errors", "origins", "names"},
     "policy": {"errors", "origins", "names", "patterns"},
     "protocol": {"errors", "origins", "names", "patterns", "policy"},
-    "regexes": {"errors", "origins", "names", "patterns", "policy"},
-    "lint": {"errors", "origins", "names", "patterns", "policy", "regexes"},
+    "growth": {"origins"},
+    "regexes": {"growth", "origins", "patterns"},
+    "rules": set(),
+    "lint": {"errors", "origins", "names", "patterns", "policy", "regexes", "rules"},
     # It judges the server by its headers, and shares none of its mistakes.
     "browser": {"errors", "origins", "names"},
     "": {"errors", "origins", "names", "patterns", "policy", "protocol", "browser"},
