@@ -4,6 +4,7 @@ import logging
 
 import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction
+from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 
@@ -524,6 +525,27 @@ def test_the_middleware_is_a_coroutine_function_only_where_the_next_one_is():
 def test_django_cors_headers_measured_a_cold_tenant_is_read_under_asgi(acme):
     response = Async()(path="/async/")
     assert response["Access-Control-Allow-Origin"] == APP
+
+
+# --- beside Django's cache
+
+
+def test_django_cache_order_measured_a_cached_page_carries_no_revoked_origin(settings, acme):
+    settings.MIDDLEWARE = [
+        "django_cors_policy.middleware.CorsMiddleware",
+        "django.middleware.cache.UpdateCacheMiddleware",
+        "django.middleware.common.CommonMiddleware",
+        "django.middleware.cache.FetchFromCacheMiddleware",
+    ]
+    send = Sync()
+    cache.clear()
+    assert send(path="/counts/")["Access-Control-Allow-Origin"] == APP
+    AllowedOrigin.objects.all().delete()
+    cached = send(path="/counts/")
+    assert cached.content == b"1"
+    assert cors_headers(cached) == {}
+    assert cors_headers(send(path="/counts/", origin="https://evil.test")) == {}
+    cache.clear()
 
 
 # --- the steady state

@@ -73,7 +73,7 @@ def test_the_reasons_and_kinds_are_the_ones_documented():
 
 
 def rules_table():
-    rows = [(rule.code, rule.slug, " / ".join(rule.severities), rule.summary) for rule in RULES]
+    rows = [(rule.code, rule.slug, " / ".join(rule.severities), rule.summary.replace("*", r"\*")) for rule in RULES]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     line = "  ".join("=" * width for width in widths)
     written = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]

@@ -11,6 +11,7 @@ urlpatterns = [
     path("raises/", views.raises),
     path("redirects/", views.redirects),
     path("streams/", views.streams),
+    path("counts/", views.counts),
     path("varies/", views.varies),
     path("<slug:tenant>/api/", views.ok),
 ]

@@ -1,5 +1,7 @@
 """Views that the tests send requests to."""
 
+from itertools import count
+
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 
 
@@ -35,3 +37,10 @@ def streams(request: HttpRequest) -> StreamingHttpResponse:
 
 def varies(request: HttpRequest) -> HttpResponse:
     return HttpResponse("varies", headers={"Vary": "Cookie, origin"})
+
+
+_counted = count(1)
+
+
+def counts(request: HttpRequest) -> HttpResponse:
+    return HttpResponse(str(next(_counted)))
