@@ -1,6 +1,7 @@
 """The admin: where people edit their tenants' policies."""
 
 import logging
+from itertools import groupby
 from typing import Any, ClassVar
 
 from django.contrib import admin, messages
@@ -10,10 +11,10 @@ from django.db.models import Count, OuterRef, QuerySet, Subquery, TextField
 from django.db.models.functions import Coalesce
 from django.forms import BaseInlineFormSet, ModelForm
 from django.forms.formsets import DELETION_FIELD_NAME
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
+from django.utils.translation import gettext, ngettext
 from django.utils.translation import gettext_lazy as _
-from django.utils.translation import ngettext
 
 from django_cors_policy import conf
 from django_cors_policy.audit import Report, policy_findings
@@ -23,7 +24,7 @@ from django_cors_policy.models import AllowedOrigin, TenantPolicy
 
 logger = logging.getLogger("django_cors_policy")
 
-MAX_WARNINGS = 10  # findings that a save shows, the gravest first; a policy may have one for each origin
+MAX_NAMED = 3  # further origins that a message names
 
 
 class OriginFormSet(BaseInlineFormSet):  # type: ignore[type-arg]
@@ -62,7 +63,7 @@ class OriginInline(admin.TabularInline):  # type: ignore[type-arg]
 
 @admin.register(TenantPolicy)
 class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
-    list_display = ("tenant", "enabled", "origin_count", "allow_credentials", "max_age", "updated_at")
+    list_display = ("tenant", "enabled", "origin_count", "allow_credentials", "updated_at")
     list_filter = ("enabled", "allow_credentials")
     search_fields = ("tenant", "origins__pattern")
     search_help_text = _("Search by tenant or origin.")
@@ -112,19 +113,30 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             message = ngettext("%d policy was disabled.", "%d policies were disabled.", count) % count
         self.message_user(request, message, messages.SUCCESS)
 
-    def save_related(self, request: HttpRequest, form: ModelForm, formsets: Any, change: bool) -> None:  # type: ignore[type-arg]
-        super().save_related(request, form, formsets, change)
-        # What is malformed was refused; what is merely unwise is saved and said.
+    def response_add(self, request: HttpRequest, obj: TenantPolicy, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().response_add(request, obj, *args, **kwargs)
+        self._tell_findings(request, obj)
+        return response
+
+    def response_change(self, request: HttpRequest, obj: TenantPolicy) -> HttpResponse:
+        response = super().response_change(request, obj)
+        self._tell_findings(request, obj)
+        return response
+
+    def _tell_findings(self, request: HttpRequest, policy: TenantPolicy) -> None:
+        """Say what is unwise, one message for each rule: what is malformed was refused, and the rest is saved."""
         try:
-            report = Report(policy_findings(form.instance))
+            report = Report(policy_findings(policy))
         except Exception:  # advice that cannot be given must not undo the save
-            logger.exception("CORS: the findings of %s cannot be told", quoted(form.instance.tenant))
+            logger.exception("CORS: the findings of %s cannot be told", quoted(policy.tenant))
             return
-        unwise = [found for found in report.findings if found.severity.rank >= Severity.MEDIUM.rank]
-        for found in unwise[:MAX_WARNINGS]:
-            text = f"{found.rule.code} ({found.severity}): {found.message} {found.hint}"
-            self.message_user(request, text, messages.WARNING)
-        more = len(unwise) - MAX_WARNINGS
-        if more > 0:
-            text = ngettext("%d more finding: run cors_audit.", "%d more findings: run cors_audit.", more) % more
+        unwise = [found for found in report.findings if found.severity is not Severity.INFO]
+        for _code, group in groupby(unwise, key=lambda found: found.rule.code):
+            first, *others = group
+            text = f"{first.rule.code} ({first.severity}): {first.message} {first.hint}"
+            if others:
+                named = ", ".join(found.subject for found in others[:MAX_NAMED])
+                more = len(others) - MAX_NAMED
+                text += " " + gettext("The same: %(named)s") % {"named": named}
+                text += " " + gettext("and %(more)d more.") % {"more": more} if more > 0 else "."
             self.message_user(request, text, messages.WARNING)

@@ -4,8 +4,10 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from difflib import get_close_matches
 from typing import Any, TypeVar
 
+from asgiref.sync import iscoroutinefunction
 from django.conf import settings
 from django.core.signals import setting_changed
 from django.http import HttpRequest
@@ -33,17 +35,19 @@ Resolver = Callable[[HttpRequest], str | None]
 MAX_TENANT = 253  # characters of a tenant key: a host's
 
 _LIST = "a list of strings"
+_PATH = "the dotted path of a function that is not async, or None"
 _REGEX = "a regular expression, as text or compiled"
 
 
 @dataclass(frozen=True, slots=True)
 class SettingProblem:
-    """A setting whose value cannot be used; its safe default, ``used``, stands in for it."""
+    """A setting whose value cannot be used; its safe default, ``used``, stands in for it. ``hint``: what to write."""
 
     name: str
     value: object
     expected: str
     used: object
+    hint: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,8 +94,8 @@ class _Reader:
         self.names.add(name)
         return getattr(settings, name, default)
 
-    def _wrong(self, name: str, value: object, expected: str, used: T) -> T:
-        self.problems.append(SettingProblem(name, value, expected, used))
+    def _wrong(self, name: str, value: object, expected: str, used: T, hint: str | None = None) -> T:
+        self.problems.append(SettingProblem(name, value, expected, used, hint or f"Set {name} to {expected}."))
         return used
 
     def strings(self, name: str, default: tuple[str, ...]) -> tuple[object, ...]:
@@ -101,11 +105,15 @@ class _Reader:
         if isinstance(value, (list, tuple)):
             return tuple(value)
         # Not the default of the lists of methods and headers: what cannot be read allows nothing.
-        return self._wrong(name, value, _LIST, ())
+        hint = f"Write a list: {name} = [{quoted(value)}]." if isinstance(value, str) else None
+        return self._wrong(name, value, _LIST, (), hint)
 
     def boolean(self, name: str) -> bool:
         value = self._get(name, False)
-        return value if isinstance(value, bool) else self._wrong(name, value, "True or False", used=False)
+        if isinstance(value, bool):
+            return value
+        hint = f"Write {name} = True or {name} = False; of an environment variable, parse the text."
+        return self._wrong(name, value, "a bool", used=False, hint=hint)
 
     def number(self, name: str, default: float, least: float, whole: str | None = None) -> Any:
         value = self._get(name, default)
@@ -151,9 +159,10 @@ class _Reader:
             resolver = import_string(path)
         except Exception as error:  # noqa: BLE001 -- the module may fail in any way, and a request never does
             why = quoted(f"{type(error).__name__}: {error}")
-            return None, self._wrong(name, path, f"the dotted path of a function, or None ({why})", None)
-        if not callable(resolver):
-            return None, self._wrong(name, path, "the dotted path of a function, or None", None)
+            hint = f"Set {name} to {_PATH}."
+            return None, self._wrong(name, path, f"{_PATH}, for it cannot be imported ({why})", None, hint)
+        if not callable(resolver) or iscoroutinefunction(resolver):
+            return None, self._wrong(name, path, _PATH, None)
         return path, resolver
 
     def limits(self, name: str) -> Limits:
@@ -166,9 +175,12 @@ class _Reader:
             kind = kinds.get(key)
             if kind is not None and type(limit) is kind and limit >= 0:
                 accepted[key] = limit
+            elif kind is not None:
+                self._wrong(f"{name}[{quoted(key)}]", limit, f"of type {kind.__name__}", getattr(Limits(), key))
             else:
-                expected = f"one of {', '.join(kinds)}" if kind is None else f"a value of type {kind.__name__}"
-                self._wrong(f"{name}[{quoted(key)}]", limit, expected, "the default")
+                near = get_close_matches(str(key), kinds, 1)
+                hint = f"Write {quoted(near[0])}." if near else f"Remove it; the limits are {', '.join(kinds)}."
+                self._wrong(f"{name}[{quoted(key)}]", limit, "a limit that there is", None, hint)
         return Limits(**accepted)
 
 
@@ -189,7 +201,7 @@ def _read() -> Configuration:
     path, resolver = read.resolver("CORS_TENANT_RESOLVER", "django_cors_policy.tenants.by_host")
     policies = (policy,) if resolver is None else (NO_POLICY, policy)
     for error in policy.errors:
-        logger.error("CORS settings: an entry is not served: %s", error)
+        logger.error("CORS settings: %s", error)
     configuration = Configuration(
         spec=spec,
         policies=policies,

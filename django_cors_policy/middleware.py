@@ -6,9 +6,16 @@ import time
 from collections.abc import Awaitable, Callable
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
 from django.utils.cache import patch_vary_headers
+
+if not apps.is_installed("django_cors_policy"):  # before the models say it less clearly
+    raise ImproperlyConfigured(
+        'MIDDLEWARE holds "django_cors_policy.middleware.CorsMiddleware": add "django_cors_policy" to INSTALLED_APPS.'
+    )
 
 from django_cors_policy import conf
 from django_cors_policy.cors import NOT_COVERED, CorsRequest, Decision, Kind, Policy, Reason, decide, quoted

@@ -253,15 +253,8 @@ class TenantPolicy(RecordedModel):
         """Bring the tenant's key into the form that requests have, and check all but the origins."""
         super().clean()
         errors: dict[str, list[str]] = {}
-        if conf.current().resolver_path == "django_cors_policy.tenants.by_host":
-            self.tenant = self.tenant.lower().removesuffix(".")
-            origin = parse_origin(f"https://{self.tenant}")
-            if self.tenant and (origin is None or origin.port is not None):
-                errors["tenant"] = [
-                    gettext("Write the host alone, in ASCII, without scheme, port and path: api.acme.example.")
-                ]
-        elif not self.tenant.isprintable():
-            errors["tenant"] = [gettext("No request has a key with unprintable characters.")]
+        if fault := self._clean_tenant():
+            errors["tenant"] = [fault]
         if self.max_age is not None:  # the field's own error has been said
             try:
                 compile_policy(self.spec(), limits=conf.current().limits)
@@ -271,6 +264,22 @@ class TenantPolicy(RecordedModel):
                     errors.setdefault(field, []).append(error.message)
         if errors:
             raise ValidationError(errors)
+
+    def _clean_tenant(self) -> str | None:
+        """Bring the key into the form that the built-in resolvers give, and say what no request can have."""
+        resolver = (conf.current().resolver_path or "").removeprefix("django_cors_policy.tenants.")
+        if resolver in ("by_host", "by_subdomain"):
+            self.tenant = self.tenant.lower().removesuffix(".")
+        if not self.tenant:
+            return None  # the field's own error has been said
+        origin = parse_origin(f"https://{self.tenant}")
+        if resolver == "by_host" and (origin is None or origin.port is not None):
+            return gettext("Write the host alone, in ASCII, without scheme, port and path: api.acme.example.")
+        if resolver == "by_subdomain" and (origin is None or origin.port is not None or "." in self.tenant):
+            return gettext("Write the one label in front of the domain: acme for acme.example.com.")
+        if resolver == "by_path_prefix" and "/" in self.tenant:
+            return gettext("Write the path's first segment alone, without slashes: acme for /acme/api/.")
+        return None if self.tenant.isprintable() else gettext("No request has a key with unprintable characters.")
 
 
 class AllowedOrigin(RecordedModel):

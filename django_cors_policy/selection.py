@@ -1,6 +1,7 @@
 """Which policies a request is answered by, in their order."""
 
 import logging
+import time
 
 from django.http import HttpRequest
 
@@ -43,11 +44,30 @@ def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | 
     if configuration.resolver is None:
         return None
     try:
-        tenant = configuration.resolver(request)
+        tenant: object = configuration.resolver(request)
     except Exception as error:  # noqa: BLE001 -- a project's own code, run for every request
-        logger.warning("CORS_TENANT_RESOLVER failed: %s", quoted(f"{type(error).__name__}: {error}"))
+        _complain(configuration, f"raised {type(error).__name__}: {error}")
+        return None
+    if tenant is None:
+        return None
+    if not isinstance(tenant, str):
+        _complain(configuration, f"gave {type(tenant).__name__}, not a string or None")
         return None
     # What no key can be is not looked up: a NUL byte from a path would be an error of the database.
-    if isinstance(tenant, str) and 0 < len(tenant) <= conf.MAX_TENANT and tenant.isprintable():
-        return tenant
-    return None
+    return tenant if 0 < len(tenant) <= conf.MAX_TENANT and tenant.isprintable() else None
+
+
+_complained_at = float("-inf")
+
+
+def _complain(configuration: conf.Configuration, why: str) -> None:
+    global _complained_at  # noqa: PLW0603 -- at most one line a second, whoever the request is from
+    now = time.monotonic()
+    if now - _complained_at >= 1.0:
+        _complained_at = now
+        logger.warning(
+            "CORS_TENANT_RESOLVER %s: %s; the request has no tenant (it runs before all other middleware: there is no "
+            "session and no user yet)",
+            configuration.resolver_path,
+            quoted(why),  # no traceback: its last line may hold what a client sent, line breaks and all
+        )

@@ -1,6 +1,6 @@
 import pytest
 
-from django_cors_policy import middleware
+from django_cors_policy import middleware, selection
 from django_cors_policy.store import store
 
 
@@ -10,6 +10,7 @@ def fresh_process(monkeypatch):
     threads = []
     monkeypatch.setattr(store, "_run_thread", threads.append)
     monkeypatch.setattr(middleware, "_denials", middleware._Denials())
+    monkeypatch.setattr(selection, "_complained_at", float("-inf"))
     store.reset()
     yield threads
     store.reset()

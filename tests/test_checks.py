@@ -113,7 +113,7 @@ def test_check_makes_no_query(broken_policy):
 def test_check_of_a_database_looks_at_the_stored_policies(broken_policy):
     output = check(databases=["default"])
     assert "(django_cors_policy.CORS601) tenant acme: 'no origin'" in output
-    assert "(django_cors_policy.CORS110) tenant acme: 'no origin'" in output
+    assert "(django_cors_policy.CORS110)" not in output  # one finding for one fault
 
 
 @pytest.mark.parametrize("databases", [None, [], ["other"]])

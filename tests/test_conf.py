@@ -10,7 +10,19 @@ ORIGIN = "https://app.example.com"
 
 
 def fails_to_resolve(request):
-    raise RuntimeError("no tenant today")
+    raise RuntimeError("no\ntenant")
+
+
+def resolves_to_a_number(request):
+    return 42
+
+
+def resolves_to_none(request):
+    return None
+
+
+async def resolves_later(request):
+    return "acme"
 
 
 NOT_A_FUNCTION = "a string"
@@ -93,10 +105,10 @@ def test_a_set_is_read_in_a_stable_order(settings):
         ("CORS_ALLOW_METHODS", "GET", "list"),
         ("CORS_ALLOW_HEADERS", 7, "list"),
         ("CORS_EXPOSE_HEADERS", "x", "list"),
-        ("CORS_ALLOW_ALL_ORIGINS", "False", "True or False"),
-        ("CORS_ALLOW_ALL_ORIGINS", 1, "True or False"),
-        ("CORS_ALLOW_CREDENTIALS", "true", "True or False"),
-        ("CORS_ALLOW_PRIVATE_NETWORK", None, "True or False"),
+        ("CORS_ALLOW_ALL_ORIGINS", "False", "a bool"),
+        ("CORS_ALLOW_ALL_ORIGINS", 1, "a bool"),
+        ("CORS_ALLOW_CREDENTIALS", "true", "a bool"),
+        ("CORS_ALLOW_PRIVATE_NETWORK", None, "a bool"),
         ("CORS_PREFLIGHT_MAX_AGE", "60", "whole number of seconds"),
         ("CORS_PREFLIGHT_MAX_AGE", 1.5, "whole number of seconds"),
         ("CORS_PREFLIGHT_MAX_AGE", -1, "from 0 up"),
@@ -113,6 +125,7 @@ def test_a_set_is_read_in_a_stable_order(settings):
         ("CORS_TENANT_RESOLVER", "no.such.module", "ModuleNotFoundError"),
         ("CORS_TENANT_RESOLVER", 7, "dotted path"),
         ("CORS_TENANT_RESOLVER", "tests.test_conf.NOT_A_FUNCTION", "dotted path"),
+        ("CORS_TENANT_RESOLVER", "tests.test_conf.resolves_later", "not async"),
         ("CORS_TENANT_LIMITS", [], "a dict"),
         ("CORS_POLICY_DATABASE", "nowhere", "alias of DATABASES"),
         ("CORS_POLICY_DATABASE", ["default"], "alias of DATABASES"),
@@ -191,6 +204,23 @@ def test_limits_are_read_one_by_one(settings):
         "CORS_TENANT_LIMITS['credentials']",
         "CORS_TENANT_LIMITS['typo']",
     ]
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "hint"),
+    [
+        ("CORS_TENANT_LIMITS", {"max_orgins": 5}, "Write 'max_origins'."),
+        ("CORS_TENANT_LIMITS", {"xyz": 5}, "Remove it; the limits are credentials, "),
+        ("CORS_ALLOWED_ORIGINS", ORIGIN, f"Write a list: CORS_ALLOWED_ORIGINS = ['{ORIGIN}']."),
+        ("CORS_ALLOWED_ORIGINS", 7, "Set CORS_ALLOWED_ORIGINS to a list of strings."),
+        ("CORS_ALLOW_CREDENTIALS", "False", "Write CORS_ALLOW_CREDENTIALS = True or"),
+        ("CORS_TENANT_RESOLVER", "no.such.module", "Set CORS_TENANT_RESOLVER to the dotted path of a function"),
+    ],
+)
+def test_a_problem_says_what_to_write_instead(settings, name, value, hint):
+    setattr(settings, name, value)
+    [problem] = conf.current().problems
+    assert problem.hint.startswith(hint)
 
 
 def test_a_negative_limit_is_none(settings):

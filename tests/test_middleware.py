@@ -384,7 +384,23 @@ def test_a_resolver_that_raises_leaves_the_settings_policy(send, settings, caplo
     settings.CORS_TENANT_RESOLVER = "tests.test_conf.fails_to_resolve"
     settings.CORS_ALLOWED_ORIGINS = [APP]
     assert cors_headers(send()) == {"Access-Control-Allow-Origin": APP}
-    assert "CORS_TENANT_RESOLVER failed" in caplog.text
+    send()
+    [record] = [record for record in caplog.records if "CORS_TENANT_RESOLVER" in record.getMessage()]
+    assert "tests.test_conf.fails_to_resolve: 'raised RuntimeError: no\\ntenant'" in record.getMessage()
+
+
+def test_a_resolver_that_gives_no_text_leaves_the_settings_policy(send, settings, caplog):
+    settings.CORS_TENANT_RESOLVER = "tests.test_conf.resolves_to_a_number"
+    settings.CORS_ALLOWED_ORIGINS = [APP]
+    assert cors_headers(send()) == {"Access-Control-Allow-Origin": APP}
+    assert "gave int, not a string or None" in caplog.text
+
+
+def test_a_resolver_may_find_no_tenant(send, settings, caplog):
+    settings.CORS_TENANT_RESOLVER = "tests.test_conf.resolves_to_none"
+    settings.CORS_ALLOWED_ORIGINS = [APP]
+    assert cors_headers(send()) == {"Access-Control-Allow-Origin": APP}
+    assert not caplog.records
 
 
 @pytest.mark.parametrize("tenant", ["/%00/api/", "/a%0ab/api/", "/" + "a" * 254 + "/api/"])

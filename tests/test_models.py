@@ -536,8 +536,20 @@ def test_a_key_of_another_resolver_is_left_as_it_is(settings):
     policy = TenantPolicy(tenant="Acme")
     policy.full_clean()
     assert policy.tenant == "Acme"
+    with pytest.raises(ValidationError, match="first segment"):
+        TenantPolicy(tenant="acme/").full_clean()
     with pytest.raises(ValidationError, match="unprintable"):
         TenantPolicy(tenant="a\tb").full_clean()
+
+
+def test_a_subdomain_is_one_label_in_lower_case(settings):
+    settings.CORS_TENANT_RESOLVER = "django_cors_policy.tenants.by_subdomain"
+    policy = TenantPolicy(tenant="Acme")
+    policy.full_clean()
+    assert policy.tenant == "acme"
+    for tenant in ("acme.example.com", "acme corp", "acme:80"):
+        with pytest.raises(ValidationError, match="one label"):
+            TenantPolicy(tenant=tenant).full_clean()
 
 
 def test_the_empty_key_stands_for_everything_and_cannot_be_stored():

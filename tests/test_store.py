@@ -819,6 +819,55 @@ def test_the_database_is_the_one_that_the_settings_name(store, acme, settings):
     assert allows(store.get("acme"))
 
 
+def test_a_query_that_a_test_runner_forbids_is_no_outage(store, acme, monkeypatch):
+    forbidden = [broken(monkeypatch, name, AssertionError) for name in ("_changes_since", "_read_rows")]
+    assert store.get("acme") is None
+    assert not store.started
+    for repaired in forbidden:
+        repaired()
+    assert allows(store.get("acme"))
+
+
+def test_a_write_of_the_own_process_that_went_through_ends_the_outage(acme, monkeypatch):
+    own = store_module.store
+    repaired = broken(monkeypatch)
+    assert own.get("acme") is None
+    repaired()
+    assert own.get("acme") is None
+    acme.save()
+    assert allows(own.get("acme"))
+
+
+def test_the_probing_of_an_outage_that_is_over_ends_and_does_not_end_another(store, acme, clock, monkeypatch):
+    repaired = broken(monkeypatch)
+    store.get("acme")
+    store.retry()
+    clock.advance(1)
+    store.get("acme")
+    first, second = store.started
+    store._sleep = None
+    first()
+    assert store.get("acme") is None
+    repaired()
+    store._sleep = lambda seconds: None
+    second()
+    assert allows(store.get("acme"))
+
+
+def test_a_probe_that_succeeds_after_its_outage_was_declared_over_leaves_the_next_one(store, acme, monkeypatch):
+    repaired = broken(monkeypatch)
+    store.get("acme")
+    repaired()
+
+    def meanwhile(seconds):
+        store.retry()
+        store._fail(DatabaseError("again"))
+
+    store._sleep = meanwhile
+    store.started[0]()
+    assert store._outage is not None
+
+
 # --- forks and settings
 
 

@@ -2,9 +2,13 @@
 
 from collections.abc import Collection, Iterator
 
+from django.core.exceptions import ImproperlyConfigured
+from django.db import Error
+
 from django_cors_policy import conf
 from django_cors_policy.audit import settings, stack, tenants
 from django_cors_policy.audit.report import Report
+from django_cors_policy.cors import quoted
 from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule, Severity
 
 __all__ = [
@@ -44,8 +48,18 @@ def stored_findings(only: Collection[str] | None = None) -> Iterator[Finding]:
 def audit(only: Collection[str] | None = None) -> Report:
     """Run every rule; with ``only``, look at these tenants' policies alone, beside the settings.
 
-    Raises UnknownTenant for a key that has no policy, and django.db.Error.
+    A database that cannot be read is the report's ``failure``; the settings are looked at all the same. Raises
+    UnknownTenant for a key that has no policy.
     """
-    findings = [*static_findings(), *stored_findings(only)]
-    policies = 0 if only is None and conf.current().resolver is None else tenants.count(only)
-    return Report(findings, rules=len(RULES), policies=policies)
+    findings = list(static_findings())
+    if only is None and conf.current().resolver is None:
+        switched_off = "the stored policies, since CORS_TENANT_RESOLVER is None"
+        return Report(findings, rules=len(RULES), not_looked_at=[switched_off])
+    try:
+        findings += stored_findings(only)
+        policies, disabled = tenants.count(only), tenants.count(only, enabled=False)
+    except (Error, ImproperlyConfigured) as error:
+        failure = f"the stored policies cannot be read: {quoted(str(error))}; is the database there and migrated?"
+        return Report(findings, rules=len(RULES), not_looked_at=["the stored policies"], failure=failure)
+    left_out = [f"{disabled} disabled {'policy' if disabled == 1 else 'policies'}"] if disabled else []
+    return Report(findings, rules=len(RULES), policies=policies, not_looked_at=left_out)

@@ -5,8 +5,7 @@ from collections.abc import Callable, Iterable, Iterator
 
 from django_cors_policy.cors.lint import Finding, Severity
 
-# What no rule here can see; said at the end of every text report.
-NOT_LOOKED_AT = "Not looked at: what a proxy or CDN in front of Django adds or removes."
+PROXY = "what a proxy or CDN in front of Django adds or removes"  # which no rule here can see
 
 
 def one_line(text: str) -> str:
@@ -18,11 +17,22 @@ class Report:
     """Findings, the gravest first; equal ones by code, tenant and subject.
 
     ``rules`` and ``policies`` are how many were run and looked at: a clean report of nothing is no comfort.
+    ``not_looked_at`` names what was left out, ``failure`` what could not be read.
     """
 
-    def __init__(self, findings: Iterable[Finding], *, rules: int = 0, policies: int = 0) -> None:
+    def __init__(
+        self,
+        findings: Iterable[Finding],
+        *,
+        rules: int = 0,
+        policies: int = 0,
+        not_looked_at: Iterable[str] = (),
+        failure: str | None = None,
+    ) -> None:
         self.rules = rules
         self.policies = policies
+        self.not_looked_at = (*not_looked_at, PROXY)
+        self.failure = failure
         self.findings = tuple(
             sorted(
                 findings,
@@ -71,4 +81,4 @@ class Report:
         yield f"{len(self.findings)} {findings}: {', '.join(counts)}." if counts else "No findings."
         policies = "policy" if self.policies == 1 else "policies"
         yield f"Looked at: the settings, the middleware and {self.policies} stored {policies}, by {self.rules} rules."
-        yield NOT_LOOKED_AT
+        yield f"Not looked at: {'; '.join(self.not_looked_at)}."

@@ -2,7 +2,10 @@
 
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from difflib import get_close_matches
+from importlib import import_module
+from importlib.util import find_spec
 
 from django.conf import settings
 
@@ -58,8 +61,8 @@ def while_debugging(found: Iterable[Finding]) -> Iterator[Finding]:
                 DEBUG,
                 Severity.HIGH,
                 finding.subject,
-                f"DEBUG is on and {finding.rule.code} applies: pages of any site can read the tracebacks, which show "
-                "settings and local variables.",
+                f"DEBUG is on while {finding.rule.code} is found: pages of any site can read the tracebacks, which "
+                "show settings and local variables.",
                 "Set DEBUG = False wherever others reach the server, or name the origins one by one.",
                 finding.tenant,
             )
@@ -72,7 +75,7 @@ def _wrong_types(configuration: conf.Configuration) -> Iterator[Finding]:
             Severity.HIGH,
             problem.name,
             f"{problem.name} is {quoted(problem.value)}, not {problem.expected}; {problem.used!r} is used instead.",
-            f"Set {problem.name} to {problem.expected}.",
+            problem.hint,
         )
 
 
@@ -89,7 +92,10 @@ def _unknown_names(configuration: conf.Configuration) -> Iterator[Finding]:
 
 
 def _signal_receivers() -> Iterator[Finding]:
-    # Only somebody who moved over has the module loaded; nothing here imports it.
+    # Only somebody who moved over has the module loaded; nothing here imports it but the project's own URLconf.
+    if find_spec("corsheaders") is not None:
+        with suppress(Exception):  # Django says itself what is wrong with it
+            import_module(settings.ROOT_URLCONF)
     signals = sys.modules.get("corsheaders.signals")
     signal = getattr(signals, "check_request_enabled", None)
     if signal is not None and signal.has_listeners():

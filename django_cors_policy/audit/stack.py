@@ -8,7 +8,6 @@ from typing import Any
 from django.apps import apps
 from django.conf import settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
-from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequiredMiddleware, RemoteUserMiddleware
 from django.middleware.cache import FetchFromCacheMiddleware, UpdateCacheMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
@@ -77,7 +76,8 @@ RULES = (
     ANY_HOST,
 )
 
-_AUTHENTICATION = (AuthenticationMiddleware, LoginRequiredMiddleware, RemoteUserMiddleware)
+# By name: importing them imports django.contrib.auth's models, which a project may do without.
+_AUTHENTICATION = frozenset({"AuthenticationMiddleware", "LoginRequiredMiddleware", "RemoteUserMiddleware"})
 # What authenticating middleware of other packages and projects calls itself.
 # Not the letters alone: an author, a processor and a tokenizer authenticate nobody.
 _AUTHENTICATES = re.compile(
@@ -97,6 +97,14 @@ class _Layer:
 
     def is_a(self, *classes: type) -> bool:
         return isinstance(self.middleware, type) and issubclass(self.middleware, classes)
+
+    @property
+    def authenticates(self) -> bool:
+        """Whether it is one of django.contrib.auth's, or made from one."""
+        bases = self.middleware.__mro__ if isinstance(self.middleware, type) else ()
+        return any(
+            base.__module__ == "django.contrib.auth.middleware" and base.__name__ in _AUTHENTICATION for base in bases
+        )
 
     @property
     def may_refuse_early(self) -> bool:
@@ -178,7 +186,7 @@ def _above(layer: _Layer) -> Iterator[Finding]:
             "redirect from up there carries no CORS headers.",
             _FIRST,
         )
-    authenticates = layer.is_a(*_AUTHENTICATION)
+    authenticates = layer.authenticates
     if layer.may_refuse_early and (authenticates or _AUTHENTICATES.search(layer.path)):
         yield Finding(
             BELOW_AUTHENTICATION,

@@ -1,6 +1,7 @@
 """What the stored policies tell, in one pass over them with bounded memory."""
 
 from collections.abc import Collection, Iterator
+from dataclasses import replace
 from difflib import get_close_matches
 
 from django.conf import settings
@@ -12,7 +13,7 @@ from django_cors_policy import conf
 from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.settings import while_debugging
 from django_cors_policy.audit.stack import csrf_findings
-from django_cors_policy.cors import CredentialsError, LimitError, PolicyError, compile_policy, quoted
+from django_cors_policy.cors import CredentialsError, LimitError, PolicyError, PolicySpec, compile_policy, quoted
 from django_cors_policy.cors.lint import Finding, Rule, Severity, lint
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 
@@ -61,9 +62,9 @@ def findings(only: Collection[str] | None) -> Iterator[Finding]:
         yield from findings_of(policy)
 
 
-def count(only: Collection[str] | None) -> int:
-    """Give how many policies findings() looks at."""
-    policies = TenantPolicy.objects.using(database()).filter(enabled=True)
+def count(only: Collection[str] | None, *, enabled: bool = True) -> int:
+    """Give how many policies findings() looks at, or how many it leaves out since they are disabled."""
+    policies = TenantPolicy.objects.using(database()).filter(enabled=enabled)
     return (policies if only is None else policies.filter(tenant__in=only)).count()
 
 
@@ -85,12 +86,14 @@ def findings_of(policy: TenantPolicy) -> Iterator[Finding]:
         for origin in policy.origins.all()
         if origin.enabled and (origin.expires_at is None or origin.expires_at > now)
     ]
-    spec = policy.spec(served)
+    written = policy.spec(served)
+    errors = compile_policy(written, limits=conf.current().limits, strict=False).errors
+    spec = _as_served(written, errors)
     found = lint(spec, debug=settings.DEBUG, tenants=True)
     yield from found
     yield from while_debugging(found)
     yield from csrf_findings(spec)
-    for error in compile_policy(spec, limits=conf.current().limits, strict=False).errors:
+    for error in errors:
         if isinstance(error, CredentialsError):
             continue  # it is well formed, and CORS101 says what is wrong with it
         beyond = isinstance(error, LimitError)
@@ -103,6 +106,22 @@ def findings_of(policy: TenantPolicy) -> Iterator[Finding]:
             "Lift the limit in CORS_TENANT_LIMITS, or change the entry." if beyond else "Correct it in the admin.",
             policy.tenant,
         )
+
+
+def _as_served(written: PolicySpec, errors: Collection[PolicyError]) -> PolicySpec:
+    """Leave out what is not served: whatever else is wrong with it harms nobody."""
+    dropped = {(error.field, error.value) for error in errors if isinstance(error.value, str)}
+
+    def served(field: str) -> tuple[object, ...]:
+        return tuple(entry for entry in getattr(written, field) if (field, entry) not in dropped)
+
+    return replace(
+        written,
+        allowed_origins=served("allowed_origins"),
+        allow_methods=served("allow_methods"),
+        allow_headers=served("allow_headers"),
+        expose_headers=served("expose_headers"),
+    )
 
 
 def _subject(error: PolicyError) -> str:

@@ -162,8 +162,10 @@ class CredentialsError(PolicyError):
 class LimitError(PolicyError):
     """An entry beyond what a tenant's policy may hold (CORS_TENANT_LIMITS)."""
 
-    def __init__(self, value: object, reason: LimitReason, message: str, field: str) -> None:
-        super().__init__(value, reason, message)
+    def __init__(
+        self, value: object, reason: LimitReason, message: str, field: str, canonical: str | None = None
+    ) -> None:
+        super().__init__(value, reason, message, canonical)
         self.field = field
 
 

@@ -18,6 +18,7 @@ from .origins import (
     canonical_ipv4,
     canonical_ipv6,
     host_address,
+    is_loopback,
     parse_origin,
 )
 
@@ -92,11 +93,12 @@ _MESSAGES = {
     PatternReason.NOT_TEXT: "an origin pattern is a string",
     PatternReason.EMPTY: "an origin pattern is not empty",
     PatternReason.TOO_LONG: f"an origin pattern has at most {MAX_PATTERN} characters and its host {MAX_HOST}",
-    PatternReason.NULL: "the null origin stands for every sandboxed page and is never served",
+    PatternReason.NULL: "the null origin stands for every sandboxed page and is never served; "
+    "serve the page that sends it from an origin of its own",
     PatternReason.WHITESPACE: "an origin holds no white space",
     PatternReason.MISSING_COMMA: "these are two origins; a comma is missing between two strings",
     PatternReason.MISSING_SCHEME: "an origin begins with its scheme, such as https://",
-    PatternReason.SCHEME: "no page has an origin of this scheme, or it takes no wildcard, as only http and https do",
+    PatternReason.SCHEME: "an origin begins with https:// or http://, or is an app's or extension's own, without any *",
     PatternReason.MISSING_HOST: "an origin has a host",
     PatternReason.HOST: "the host is no name and no address that a browser sends",
     PatternReason.WILDCARD: "a wildcard stands for whole labels at the start (https://*.example.com), for the port "
@@ -138,7 +140,8 @@ def _diagnose(text: str) -> tuple[PatternReason, str | None]:
         return PatternReason.WHITESPACE, None if _SPACE.search(stripped) else _meant(stripped)
     scheme, separator, rest = text.partition("://")
     if not separator:
-        return PatternReason.MISSING_SCHEME, None if _MISSPELT_SCHEME.match(text) else _meant(f"https://{text}")
+        usual = "http" if is_loopback(re.split(r"[:/]", text, maxsplit=1)[0]) else "https"
+        return PatternReason.MISSING_SCHEME, None if _MISSPELT_SCHEME.match(text) else _meant(f"{usual}://{text}")
     if re.match(r"[^/?#]*[A-Za-z0-9+.-]://", rest):
         return PatternReason.MISSING_COMMA, None
     if scheme.lower() in DEFAULT_PORTS:
@@ -311,6 +314,22 @@ def compile_regex(value: object) -> re.Pattern[str]:
             why = f"this regular expression does not compile ({quoted(str(error))})"
             raise RegexError(value, RegexReason.SYNTAX, why) from error
     raise RegexError(value, RegexReason.NOT_A_REGEX, "an origin regex is a string or a compiled pattern of text")
+
+
+# Nothing in common but that they are origins.
+ANYONE = (
+    "https://evil.net",
+    "https://a-1.io",
+    "https://x7.q-9.co.uk",
+    "https://evil.github.io",
+    "https://www.attacker.com",
+    "https://xn--80ak6aa92e.com",
+)
+
+
+def lets_anyone_in(regex: re.Pattern[str]) -> bool:
+    """Tell whether a regex allows any https origin: six that have nothing in common pass."""
+    return all(map(regex.fullmatch, ANYONE))
 
 
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)

@@ -1,5 +1,6 @@
 """A policy as somebody wrote it, and as it is served."""
 
+import re
 import sys
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -23,7 +24,7 @@ from .errors import (
 )
 from .names import is_token
 from .origins import is_loopback
-from .patterns import OriginPattern, PatternSet, compile_regex, is_public_suffix, parse_pattern
+from .patterns import OriginPattern, PatternSet, compile_regex, is_public_suffix, lets_anyone_in, parse_pattern
 
 DEFAULT_METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 DEFAULT_HEADERS = ("accept", "authorization", "content-type", "user-agent", "x-csrftoken", "x-requested-with")
@@ -102,7 +103,7 @@ def compile_policy(spec: PolicySpec, *, limits: Limits | None = None, strict: bo
         except RegexError as error:
             errors.append(error)
     origins = PatternSet(patterns, regexes)
-    allow_credentials = _compile_credentials(spec, limits, origins, errors)
+    allow_credentials = _compile_credentials(spec, limits, _open_entry(origins, regexes), errors)
     methods = _tokens(spec.allow_methods, MethodError, MethodReason.NOT_A_TOKEN, "a method", errors)
     headers = _tokens(spec.allow_headers, HeaderNameError, HeaderNameReason.NOT_A_TOKEN, "a header name", errors)
     exposed = _tokens(
@@ -166,16 +167,14 @@ def check_limits(pattern: OriginPattern, limits: Limits) -> None:
             raise _beyond(pattern, LimitReason.ANY_ORIGIN, "any origin at all is allowed", "any_origin")
         return
     if pattern.scheme == "http" and not loopback and not limits.insecure_origins:
-        raise _beyond(
-            pattern,
-            LimitReason.INSECURE_ORIGIN,
-            "an http page can be rewritten by anyone on its way",
-            "insecure_origins",
-        )
+        why = "http is not allowed here, since anyone on its way can rewrite the page"
+        secure = str(pattern).replace("http", "https", 1) if pattern.port is None else None
+        raise _beyond(pattern, LimitReason.INSECURE_ORIGIN, why, "insecure_origins", secure)
     if pattern.any_port and not loopback and not limits.any_port:
-        raise _beyond(pattern, LimitReason.ANY_PORT, "a port has to be named", "any_port")
+        named = str(pattern).removesuffix(":*")
+        raise _beyond(pattern, LimitReason.ANY_PORT, "a port has to be named", "any_port", named)
     if pattern.subdomains and not limits.public_suffix_wildcards and is_public_suffix(pattern.host):
-        why = f"anyone can register a name under {pattern.host}"
+        why = f"strangers can have names under {pattern.host}"
         raise _beyond(pattern, LimitReason.PUBLIC_SUFFIX_WILDCARD, why, "public_suffix_wildcards")
 
 
@@ -186,12 +185,20 @@ def check_count(number: int, limits: Limits, value: object) -> None:
         raise LimitError(str(value), LimitReason.MAX_ORIGINS, why, "allowed_origins")
 
 
-def _beyond(pattern: OriginPattern, reason: LimitReason, why: str, limit: str) -> LimitError:
-    return LimitError(str(pattern), reason, f"{why} (beyond CORS_TENANT_LIMITS: {limit})", "allowed_origins")
+def _beyond(
+    pattern: OriginPattern, reason: LimitReason, why: str, limit: str, canonical: str | None = None
+) -> LimitError:
+    why = f"{why} (beyond CORS_TENANT_LIMITS: {limit})"
+    return LimitError(str(pattern), reason, why, "allowed_origins", canonical)
+
+
+def _open_entry(origins: PatternSet, regexes: list[re.Pattern[str]]) -> str | None:
+    """Give an entry that lets any origin in, or None."""
+    return "*" if origins.any_origin else next((regex.pattern for regex in regexes if lets_anyone_in(regex)), None)
 
 
 def _compile_credentials(
-    spec: PolicySpec, limits: Limits | None, origins: PatternSet, errors: list[PolicyError]
+    spec: PolicySpec, limits: Limits | None, open_entry: str | None, errors: list[PolicyError]
 ) -> bool:
     if not spec.allow_credentials:
         return False
@@ -205,10 +212,10 @@ def _compile_credentials(
             )
         )
         return False
-    if origins.any_origin:
+    if open_entry is not None:
         errors.append(
             CredentialsError(
-                "*",
+                open_entry,
                 CredentialsReason.ANY_ORIGIN,
                 "any origin with credentials lets every site act as the visitor; it is served without credentials",
             )

@@ -11,7 +11,7 @@ from typing import Any
 
 from .growth import UNREADABLE, Growth, Timer, measured_growth
 from .origins import MAX_HOST, MAX_ORIGIN, host_address, is_loopback, parse_origin
-from .patterns import is_public_suffix, registrable_domain
+from .patterns import ANYONE, is_public_suffix, registrable_domain
 
 
 @dataclass(frozen=True, slots=True)
@@ -243,15 +243,6 @@ def _origins(rests: Iterable[str]) -> Iterator[str]:
 
 # --- who could own what passes -------------------------------------------------------------------------------------
 
-# Nothing in common but that they are origins.
-_ANYONE = (
-    "https://evil.net",
-    "https://a-1.io",
-    "https://x7.q-9.co.uk",
-    "https://evil.github.io",
-    "https://www.attacker.com",
-    "https://xn--80ak6aa92e.com",
-)
 _ATOM = re.compile(r"\\.|\.|\[\^?\]?(?:\\.|[^\\\]])*+\]", re.DOTALL)
 
 
@@ -292,7 +283,7 @@ def _escaped(atom: re.Match[str]) -> str:
 
 
 def _any_origin(asked: _Asked) -> str | None:
-    askable = [origin for origin in _ANYONE if len(origin) <= asked.longest]
+    askable = [origin for origin in ANYONE if len(origin) <= asked.longest]
     return askable[0] if askable and all(map(asked.takes, askable)) else None
 
 
@@ -337,12 +328,12 @@ def _attackers(mentions: list[str], pattern: str) -> Iterator[str]:
     for host in mentions:
         domain = _owner(f"https://{host}", pattern) or host
         yield from _origins((f"evil{domain}", f"evil-{host}", f"evil{host}", f"{host}.evil.net", f"{host}evil.net"))
-    yield from _ANYONE
+    yield from ANYONE
 
 
 def _any_scheme(asked: _Asked, skeletons: _Skeletons, mentions: list[str]) -> str | None:
     """Give an http origin, one that somebody can own if there is one; a private address has no owner."""
-    rests = (*(rest for row in skeletons for rest in row), *mentions, *map(_rest, _ANYONE))
+    rests = (*(rest for row in skeletons for rest in row), *mentions, *map(_rest, ANYONE))
     taken = [
         origin for origin in map("http://{}".format, rests) if asked.takes(origin) and not is_loopback(_host(origin))
     ]

@@ -5,7 +5,7 @@ import re
 import pytest
 
 from django_cors_policy.audit import RULES, Report
-from django_cors_policy.audit.report import NOT_LOOKED_AT
+from django_cors_policy.audit.report import PROXY
 from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule, Severity
 
 RULE = Rule("CORS901", "some-rule", tuple(Severity), "Something is found.", None)
@@ -138,7 +138,7 @@ def test_the_text_report():
         "         Hint.",
         "2 findings: 1 critical, 1 low.",
         "Looked at: the settings, the middleware and 2 stored policies, by 3 rules.",
-        NOT_LOOKED_AT,
+        f"Not looked at: {PROXY}.",
     ]
 
 
@@ -152,7 +152,7 @@ def test_the_text_report():
 )
 def test_the_text_report_ends_with_the_numbers_and_what_it_cannot_see(findings, line):
     first, _, last = list(Report(findings).as_text())[-3:]
-    assert (first, last) == (line, NOT_LOOKED_AT)
+    assert (first, last) == (line, f"Not looked at: {PROXY}.")
 
 
 def test_only_the_severity_is_coloured():

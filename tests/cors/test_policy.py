@@ -596,3 +596,19 @@ def test_a_lenient_policy_never_raises(origins, regexes, names, max_age):
         preflight_max_age=max_age,
     )
     assert isinstance(policy, Policy)
+
+
+@pytest.mark.parametrize("regex", [".*", r"https?://.+", r"(?i)https://[a-z0-9.-]+"])
+def test_a_regex_that_lets_anyone_in_is_served_without_credentials(regex):
+    spec = PolicySpec(
+        allowed_origins=["https://app.example.com"], allowed_origin_regexes=[regex], allow_credentials=True
+    )
+    policy = compile_policy(spec, strict=False)
+    assert not policy.allow_credentials
+    assert [type(error) for error in policy.errors] == [CredentialsError]
+    assert regex in policy.errors[0].value
+
+
+def test_a_regex_that_names_a_domain_keeps_its_credentials():
+    spec = PolicySpec(allowed_origin_regexes=[r"https://[a-z0-9-]+\.example\.com"], allow_credentials=True)
+    assert compile_policy(spec).allow_credentials
