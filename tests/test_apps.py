@@ -1,10 +1,15 @@
 """The app in projects of other make."""
 
+import importlib
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
+from django.apps import apps
+from django.core.exceptions import ImproperlyConfigured
+
+from django_cors_policy import middleware
 
 ROOT = Path(__file__).parent.parent
 
@@ -27,13 +32,19 @@ call_command("cors_audit")
 
 
 @pytest.mark.parametrize(
-    ("apps", "code", "said"),
+    ("installed", "code", "said"),
     [
         (["django_cors_policy"], 0, "No findings."),
         ([], 1, 'add "django_cors_policy" to INSTALLED_APPS'),
     ],
 )
-def test_the_app_needs_no_other_and_its_middleware_says_that_it_needs_the_app(apps, code, said):
-    script = [sys.executable, "-W", "error", "-c", BARE.format(apps=apps)]
+def test_the_app_needs_no_other_and_its_middleware_says_that_it_needs_the_app(installed, code, said):
+    script = [sys.executable, "-W", "error", "-c", BARE.format(apps=installed)]
     done = subprocess.run(script, cwd=ROOT, capture_output=True, text=True, check=False)
     assert (done.returncode, said in done.stdout + done.stderr) == (code, True), done.stderr
+
+
+def test_the_middleware_refuses_to_be_imported_without_the_app(monkeypatch):
+    monkeypatch.setattr(apps, "is_installed", lambda name: False)
+    with pytest.raises(ImproperlyConfigured, match="INSTALLED_APPS"):
+        importlib.reload(middleware)

@@ -162,3 +162,9 @@ def test_the_checks_carry_tags_to_choose_them_by():
     assert check_settings in checks.registry.registry.get_checks()
     assert checks.Tags.security in check_settings.tags
     assert checks.Tags.database in check_stored_policies.tags
+
+
+def test_where_tenants_are_off_stored_policies_are_not_looked_at(broken_policy, settings, django_assert_num_queries):
+    settings.CORS_TENANT_RESOLVER = None
+    with django_assert_num_queries(0):
+        assert check_stored_policies(databases=["default"]) == []

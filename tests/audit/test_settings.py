@@ -207,3 +207,10 @@ def test_debug_with_ones_own_origins_is_no_finding(settings):
     settings.DEBUG = True
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com", "http://localhost:*"]
     assert list(audit.findings()) == []
+
+
+def test_where_django_cors_headers_is_not_installed_nothing_is_imported_for_it(settings, monkeypatch):
+    settings.ROOT_URLCONF = "tests.no_such_urls"
+    monkeypatch.setattr("django_cors_policy.audit.settings.find_spec", lambda name: None)
+    monkeypatch.setattr("django_cors_policy.audit.settings.import_module", None)
+    assert list(audit.findings()) == []
