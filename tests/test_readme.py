@@ -11,9 +11,10 @@ import pytest
 from django.core.management import call_command
 
 from django_cors_policy import conf, tenants
-from django_cors_policy.audit import RULES
+from django_cors_policy.audit import RULES, static_findings
 from django_cors_policy.cors import Kind, Limits, Reason, parse_pattern
 from django_cors_policy.cors.lint import Severity
+from django_cors_policy.models import TenantPolicy
 
 TOP = Path(__file__).parent.parent
 README = (TOP / "README.rst").read_text(encoding="utf-8")
@@ -26,6 +27,11 @@ def section(title):
     )
     assert match, title
     return match[2]
+
+
+def code_blocks(text):
+    blocks = re.findall(r"\.\. code-block:: python\n\n((?: +.*\n|\n)+)", text)
+    return ["\n".join(line[4:] for line in block.splitlines()) for block in blocks]
 
 
 def table(text):
@@ -73,7 +79,10 @@ def test_the_reasons_and_kinds_are_the_ones_documented():
 
 
 def rules_table():
-    rows = [(rule.code, rule.slug, " / ".join(rule.severities), rule.summary.replace("*", r"\*")) for rule in RULES]
+    rows = [
+        (rule.code, rule.slug, " / ".join(rule.severities), rule.summary.replace("*", r"\*").replace("_", r"\_"))
+        for rule in RULES
+    ]
     widths = [max(len(row[column]) for row in rows) for column in range(4)]
     line = "  ".join("=" * width for width in widths)
     written = ["  ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
@@ -93,10 +102,45 @@ def test_the_json_document_is_the_one_documented():
 
 @pytest.mark.django_db
 def test_the_documented_code_works():
-    code = re.findall(r"\.\. code-block:: python\n\n((?: +.*\n|\n)+)", section("In code"))[0]
     namespace = {}
-    exec("\n".join(line[4:] for line in code.splitlines()), namespace)
+    exec(code_blocks(section("In code"))[0], namespace)
     assert [origin.pattern for origin in namespace["policy"].origins.all()] == ["https://app.acme.example"]
+
+
+def test_the_documented_test_passes(client, db):
+    namespace = {"TenantPolicy": TenantPolicy}
+    exec(code_blocks(section("In tests"))[0].replace("/api/", "/ok/"), namespace)
+    namespace["test_the_front_end_may_read_the_answer"](client, db)
+
+
+def test_the_documented_resolver_works(settings, client, db, monkeypatch):
+    code = next(block for block in code_blocks(section("Tenants")) if "def by_second" in block)
+    namespace = {}
+    exec(code, namespace)
+    monkeypatch.setattr(tenants, "documented", namespace["by_second_segment"], raising=False)
+    settings.CORS_TENANT_RESOLVER = "django_cors_policy.tenants.documented"
+    TenantPolicy.objects.create(tenant="acme").origins.create(pattern="https://app.example.com")
+    for path, allowed in (("/t/acme/api/", True), ("/t/globex/api/", False), ("/ok/", False)):
+        response = client.get(path, headers={"origin": "https://app.example.com"})
+        assert ("Access-Control-Allow-Origin" in response.headers) is allowed
+
+
+def test_the_documented_logging_shows_why_an_origin_was_denied(client, db, caplog):
+    code = next(block for block in code_blocks(section("Reasons and the log")) if "LOGGING" in block)
+    namespace = {}
+    exec(code, namespace)
+    logger = namespace["LOGGING"]["loggers"]["django_cors_policy"]
+    caplog.set_level(logger["level"], "django_cors_policy")
+    client.get("/ok/", headers={"origin": "https://evil.test"})
+    assert "https://evil.test" in caplog.text
+
+
+def test_the_old_names_are_the_ones_that_the_audit_knows(settings):
+    for old, new in re.findall(r"``(CORS_ORIGIN_\w+)`` is\s+``(CORS_\w+)``", README):
+        setattr(settings, old, [])
+        [finding] = [found for found in static_findings() if found.subject == old]
+        assert finding.hint == f"Rename it to {new}."
+        delattr(settings, old)
 
 
 def test_the_commands_exist():

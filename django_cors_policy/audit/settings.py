@@ -20,7 +20,7 @@ WRONG_TYPE = Rule(
     "CORS116",
     "wrong-type",
     (Severity.HIGH,),
-    "A setting of another type than it should have; its safe default is used.",
+    "A setting of another type than it should have: its safe default is used.",
     None,
 )
 DEBUG = Rule(
