@@ -33,6 +33,7 @@ T = TypeVar("T")
 Resolver = Callable[[HttpRequest], str | None]
 
 MAX_TENANT = 253  # characters of a tenant key: a host's
+MAX_NUMBER = 10**9  # of any setting: thirty years of seconds, which every clock and sleep() can add
 
 _LIST = "a list of strings"
 _PATH = "the dotted path of a function that is not async, or None"
@@ -118,7 +119,7 @@ class _Reader:
     def number(self, name: str, default: float, least: float, whole: str | None = None) -> Any:
         value = self._get(name, default)
         kinds = int if whole else (int, float)
-        if isinstance(value, kinds) and not isinstance(value, bool) and least <= value < float("inf"):
+        if isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= MAX_NUMBER:
             return value
         expected = f"a {'whole ' if whole else ''}number{f' of {whole}' if whole else ' of seconds'} from {least:g} up"
         return self._wrong(name, value, expected, default)
@@ -132,7 +133,7 @@ class _Reader:
         if isinstance(value, str):
             try:
                 return re.compile(value)
-            except re.error:
+            except (re.error, OverflowError, RecursionError, Warning):
                 pass
         # Covering no path is the safe reading: covering all would answer where nobody meant to.
         self._wrong(name, value, _REGEX, "no path at all")

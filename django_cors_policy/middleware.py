@@ -100,7 +100,7 @@ def _own_origin(request: HttpRequest, origin: str) -> str | None:
     if host is None or not host.lower().startswith(origin.partition("://")[2]):
         return None
     scheme = request.scheme or "http"
-    return f"{scheme}://{host.lower().removesuffix(_DEFAULT_PORTS[scheme])}"
+    return f"{scheme}://{host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
 def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpResponse:
@@ -151,6 +151,7 @@ class _Denials:
         self._clock = clock
         self._lock = threading.Lock()
         self._logged: dict[tuple[str | None, str], float] = {}
+        self._pruned_at = float("-inf")
 
     def log(self, configuration: conf.Configuration, request: HttpRequest, decision: Decision) -> None:
         tenant, origin = tenant_of(configuration, request), quoted(request.META["HTTP_ORIGIN"])
@@ -171,6 +172,9 @@ class _Denials:
             if now - self._logged.get(key, float("-inf")) < 1.0:
                 return False
             if len(self._logged) >= self.SIZE:
+                if now - self._pruned_at < 1.0:
+                    return False
+                self._pruned_at = now
                 self._logged = {known: at for known, at in self._logged.items() if now - at < 1.0}
                 if len(self._logged) >= self.SIZE:
                     return False

@@ -4,7 +4,7 @@ A write through these models is recorded in the feed, by the transaction that ma
 signal below comes to ``recording()``.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any, ClassVar
 
 from django.apps import AppConfig
@@ -40,6 +40,8 @@ from django_cors_policy.feed import (
 )
 
 BATCH = 500  # primary keys in one statement; SQLite used to stop at 999 parameters
+YEARS = range(1970, 9999)  # a moment of year 1 or 9999 may be one in UTC that Python cannot read back
+NAMES_LENGTH = 4000  # characters of a list of names; servers and proxies refuse 8 KB of headers
 PATTERN_LENGTH = 300  # characters, cors.patterns.MAX_PATTERN
 
 
@@ -60,12 +62,18 @@ class RecordedQuerySet(models.QuerySet[Any]):
 
     def update(self, **kwargs: Any) -> int:
         using = _write_alias(self)
+        super(RecordedQuerySet, self.none()).update(**kwargs)  # refuses what Django refuses, before any transaction
         with recording(using) as touched:
             rows = self.using(using)
             # Through the primary keys: an update may well change what the queryset filters by.
             keys = list(rows.order_by().values_list("pk", flat=True))
             touched.update(_tenants_of(self.model, keys, using))
-            count = sum(super(RecordedQuerySet, rows.filter(pk__in=part)).update(**kwargs) for part in _parts(keys))
+            if len(keys) > BATCH or not kwargs.keys().isdisjoint({"pk", self.model._meta.pk.name}):
+                # One statement, as Django's: the second of two would not find what the first has changed.
+                touched.add(EVERYTHING)
+                count = super().update(**kwargs)
+            else:
+                count = super(RecordedQuerySet, rows.filter(pk__in=keys)).update(**kwargs)
             touched.update(_tenants_of(self.model, keys, using))
         return count
 
@@ -73,6 +81,7 @@ class RecordedQuerySet(models.QuerySet[Any]):
 
     def delete(self) -> tuple[int, dict[str, int]]:
         using = _write_alias(self)
+        super(RecordedQuerySet, self.none()).delete()  # as in update()
         with recording(using) as touched:
             keys = self.using(using).order_by().values_list("pk", flat=True)
             touched.update(_tenants_of(self.model, keys, using))
@@ -102,14 +111,27 @@ class RecordedModel(models.Model):
     """A model whose every save is recorded."""
 
     tenant_path: ClassVar[str]  # the lookup from a row to its tenant's key
+    tenants_before: Collection[str] = ()  # between the two signals of a fixture's row
 
     class Meta:
         abstract = True
 
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        super().__init_subclass__(**kwargs)
+        # Proxies and children too: a signal is sent in the name of the instance's own class.
+        pre_delete.connect(_record_delete, sender=cls)
+        pre_save.connect(_record_before_fixture, sender=cls)
+        post_save.connect(_record_after_fixture, sender=cls)
+
     @classmethod
-    def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:  # noqa: ARG003 -- overridden
+    def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:
         """Give the tenants that the instances belong to as they are now, written or not."""
-        return {instance.tenant for instance in instances}
+        names = {instance.tenant for instance in instances}
+        if not all(isinstance(name, str) for name in names):
+            return {EVERYTHING}  # an expression
+        for part in _parts(list(names)):  # a collation may have taken one key for another
+            names.update(models.QuerySet(cls, using=using).filter(tenant__in=part).values_list("tenant", flat=True))
+        return names
 
     def full_clean(self, exclude: Any = None, *args: Any, **kwargs: Any) -> None:
         """Validate; what is wrong with a field that a form leaves out is said of the whole."""
@@ -150,6 +172,37 @@ def _tenants_of(model: type[RecordedModel], keys: Iterable[Any], using: str) -> 
     return tenants
 
 
+# Writes that only signals see.
+
+
+def _record_delete(
+    sender: type[RecordedModel], instance: RecordedModel, using: str, origin: object = None, **_: object
+) -> None:
+    recorded_already = isinstance(origin, RecordedQuerySet)
+    recorded_by_parent = issubclass(sender, AllowedOrigin) and isinstance(origin, TenantPolicy)
+    if not (recorded_already or recorded_by_parent):
+        with recording(using) as touched:
+            touched.update(_tenants_of(type(instance), [instance.pk], using))
+
+
+def _record_before_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
+    # loaddata goes round save_base() of the model. Its transaction is what the lock is held in.
+    if raw and transaction.get_connection(using).in_atomic_block:
+        with recording(using) as touched:
+            touched.update(_tenants_of(type(instance), [instance.pk], using))
+    elif raw:
+        # Nothing holds a lock until the row is written: what it was is told afterwards.
+        instance.tenants_before = _tenants_of(type(instance), [instance.pk], using)
+
+
+def _record_after_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
+    if raw:
+        # An origin that comes before its policy finds no tenant; the policy records itself when it comes.
+        with recording(using) as touched:
+            touched.update(_tenants_of(type(instance), [instance.pk], using))
+            touched.update(instance.tenants_before)
+
+
 class TenantPolicyQuerySet(RecordedQuerySet):
     def get_by_natural_key(self, tenant: str) -> "TenantPolicy":
         return self.get(tenant=tenant)  # type: ignore[no-any-return]
@@ -165,7 +218,7 @@ class AllowedOriginQuerySet(RecordedQuerySet):
 
 def split_names(text: str) -> tuple[str, ...]:
     """Read a list of methods or header names as people write it: one on each line, or with commas between."""
-    return tuple(name for line in text.splitlines() for name in map(str.strip, line.split(",")) if name)
+    return tuple(name for line in (text or "").splitlines() for name in map(str.strip, line.split(",")) if name)
 
 
 class TenantPolicy(RecordedModel):
@@ -253,6 +306,11 @@ class TenantPolicy(RecordedModel):
         """Bring the tenant's key into the form that requests have, and check all but the origins."""
         super().clean()
         errors: dict[str, list[str]] = {}
+        for name in ("allow_methods", "allow_headers", "expose_headers"):
+            if len(getattr(self, name) or "") > NAMES_LENGTH:
+                errors[name] = [gettext("A list of names has at most %d characters.") % NAMES_LENGTH]
+        if errors:
+            raise ValidationError(errors)  # before work is done on each name
         if fault := self._clean_tenant():
             errors["tenant"] = [fault]
         if self.max_age is not None:  # the field's own error has been said
@@ -267,11 +325,12 @@ class TenantPolicy(RecordedModel):
 
     def _clean_tenant(self) -> str | None:
         """Bring the key into the form that the built-in resolvers give, and say what no request can have."""
+        self.tenant = self.tenant or ""  # the field's own error has been said of None
         resolver = (conf.current().resolver_path or "").removeprefix("django_cors_policy.tenants.")
         if resolver in ("by_host", "by_subdomain"):
             self.tenant = self.tenant.lower().removesuffix(".")
         if not self.tenant:
-            return None  # the field's own error has been said
+            return None
         origin = parse_origin(f"https://{self.tenant}")
         if resolver == "by_host" and (origin is None or origin.port is not None):
             return gettext("Write the host alone, in ASCII, without scheme, port and path: api.acme.example.")
@@ -335,6 +394,8 @@ class AllowedOrigin(RecordedModel):
     def clean(self) -> None:
         """Bring the pattern into its canonical form, and check it against the tenants' limits."""
         super().clean()
+        if self.expires_at is not None and self.expires_at.year not in YEARS:
+            raise ValidationError({"expires_at": gettext("Write a year from 1970 to 9998, or leave it empty.")})
         if not self.pattern or len(self.pattern) > PATTERN_LENGTH:
             return  # the field's own error has been said
         try:
@@ -351,39 +412,6 @@ class AllowedOrigin(RecordedModel):
         except (PatternError, LimitError) as error:
             raise ValidationError({"pattern": error.message}) from error
         self.pattern = str(pattern)
-
-
-# --- writes that only signals see ----------------------------------------------------------------------------------
-
-
-@receiver(pre_delete, sender=TenantPolicy)
-@receiver(pre_delete, sender=AllowedOrigin)
-def _record_delete(
-    sender: type[RecordedModel], instance: RecordedModel, using: str, origin: object = None, **_: object
-) -> None:
-    recorded_already = isinstance(origin, RecordedQuerySet)
-    recorded_by_parent = sender is AllowedOrigin and isinstance(origin, TenantPolicy)
-    if not (recorded_already or recorded_by_parent):
-        with recording(using) as touched:
-            touched.update(_tenants_of(type(instance), [instance.pk], using))
-
-
-@receiver(pre_save, sender=TenantPolicy)
-@receiver(pre_save, sender=AllowedOrigin)
-def _record_before_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
-    # loaddata goes round save_base() of the model. Its transaction is what the lock is held in.
-    if raw and transaction.get_connection(using).in_atomic_block:
-        with recording(using) as touched:
-            touched.update(_tenants_of(type(instance), [instance.pk], using))
-
-
-@receiver(post_save, sender=TenantPolicy)
-@receiver(post_save, sender=AllowedOrigin)
-def _record_after_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
-    if raw:
-        # An origin that comes before its policy finds no tenant; the policy records itself when it comes.
-        with recording(using) as touched:
-            touched.update(_tenants_of(type(instance), [instance.pk], using))
 
 
 @receiver(post_migrate)

@@ -15,12 +15,11 @@ from concurrent.futures import Future
 from dataclasses import dataclass, field
 from datetime import datetime
 from enum import Enum
-from functools import partial
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from asgiref.sync import sync_to_async
 from django.core.signals import setting_changed
-from django.db import connections, router, transaction
+from django.db import InterfaceError, OperationalError, connections, router, transaction
 from django.utils import timezone
 
 from django_cors_policy import conf
@@ -34,6 +33,7 @@ GRACE = 0.5  # seconds that others may answer from memory while one reads the fe
 WAIT = 2.0  # seconds that anyone waits for another's query before it counts as failed
 MAX_CHANGES = 1000  # changes that one probe takes in; beyond it, everything is forgotten
 MAX_ROWS = 10_000  # origins that one load reads
+MAX_PAUSE = 5.0  # seconds between two probes in an outage
 SECOND_CHANCES = 100  # recently used entries that one insertion passes over
 
 _POLICY_FIELDS = (
@@ -48,6 +48,7 @@ _POLICY_FIELDS = (
 )
 _ORIGIN_FIELDS = ("origins__pattern", "origins__enabled", "origins__expires_at")
 
+T = TypeVar("T")
 Position = tuple[int, str]  # the revision and the token of the last change that is known
 _EMPTY_FEED: Position = (0, "")
 _NEVER = float("-inf")
@@ -120,14 +121,16 @@ class PolicyStore:
             self._good_at = _NEVER  # when the last good probe began
             self._fresh_until = _NEVER
             self._grace_until = _NEVER
-            self._outage: object | None = None  # one for each, which its thread knows it by
+            self._outage = False
+            self._recovering = False  # whether a thread probes
+            self._complained_at = _NEVER
 
     def after_fork(self) -> None:
         """Go on in a forked child: memory survives, what other threads had under way does not."""
         self._lock = threading.Lock()
         self._loads = {}
         self._probe = None
-        self._outage = None  # its thread stayed behind; the next request probes
+        self._outage = self._recovering = False  # its thread stayed behind; the next request probes
         self._fresh_until = _NEVER
 
     # --- reading ---------------------------------------------------------------------------------------------------
@@ -170,8 +173,13 @@ class PolicyStore:
             return self._stale(tenant)
 
     def _query(self, tenant: str) -> Policy | None:
-        alias = self._alias()
-        if connections[alias].in_atomic_block:
+        try:
+            alias = self._alias()
+            in_transaction = _in_transaction(alias)
+        except Exception as error:  # noqa: BLE001 -- a project's own router, before the middleware that it may need
+            self._fail(error)
+            return self._stale(tenant)
+        if in_transaction:
             return self._read_through(tenant, alias)
         self._refresh(alias)
         if self._outage:
@@ -194,6 +202,8 @@ class PolicyStore:
         return entry.policy
 
     def _stale(self, tenant: str) -> Policy | None:
+        if not self._recovering:
+            self._start_recovery()
         if self._clock() - self._good_at > conf.current().max_stale_seconds:
             return None
         found = self._recall(tenant)
@@ -203,18 +213,22 @@ class PolicyStore:
 
     def _refresh(self, alias: str) -> None:
         """Read the feed if that is due, or see to it that somebody does."""
-        with self._lock:
-            now = self._clock()
-            if now < self._fresh_until or self._outage:
+        for _ in range(2):
+            with self._lock:
+                now = self._clock()
+                if now < self._fresh_until or self._outage:
+                    return
+                probe = self._probe
+                mine = probe is None
+                if probe is None:
+                    probe = self._probe = Future()
+            if mine:
+                self._run_probe(alias, probe)
                 return
-            probe = self._probe
-            mine = probe is None
-            if probe is None:
-                probe = self._probe = Future()
-        if mine:
-            self._run_probe(alias, probe)
-        elif now >= self._grace_until:
-            # Nobody is served what may be an hour old while another finds out.
+            if now < self._grace_until:
+                return
+            # Nobody is served what may be an hour old while another finds out. What that one read may be older than
+            # this request; the next probe begins after it.
             try:
                 probe.result(timeout=WAIT)
             except TimeoutError as error:
@@ -234,7 +248,7 @@ class PolicyStore:
     def _read_feed(self, alias: str) -> None:
         begun = self._clock()
         last = self._position
-        tenants, position = _changes_since(last, alias)
+        tenants, position = _ask(alias, lambda: _changes_since(last, alias))
         with self._lock:
             self._evict(tenants)
             # A probe that was overtaken by another is no news: neither the position nor the age goes back.
@@ -280,19 +294,22 @@ class PolicyStore:
         policy = None
         try:
             registered = True
-            for _ in range(2):
-                entry = self._compile(tenant, _read_rows(tenant, alias))
+            for last in (False, True):
+                policy = None
+                entry = self._compile(tenant, _ask(alias, lambda: _read_rows(tenant, alias)))
                 policy = entry.policy
                 with self._lock:
                     if not load.raced:
                         if registered:
                             self._keep(tenant, entry)
                         break
+                    if last:
+                        break
                     # Once more. Where another load has taken the place, changes are told to that one, which keeps.
                     load.raced = False
                     registered = self._loads.setdefault(tenant, load) is load
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises, requests go on
-            self._fail(error)
+            self._fail_to_load(tenant, alias, error)
         finally:
             with self._lock:
                 if self._loads.get(tenant) is load:
@@ -302,14 +319,28 @@ class PolicyStore:
 
     def _read_through(self, tenant: str, alias: str) -> Policy | None:
         """Answer from inside a transaction: it may see rows that nobody else does, so nothing is kept."""
-        if transaction.get_rollback(using=alias):
+        if connections[alias].in_atomic_block and transaction.get_rollback(using=alias):
             return None  # the transaction is broken already, and the database is not to blame
         try:
             with transaction.atomic(using=alias):  # a failed query must not break the request's own transaction
                 return self._compile(tenant, _read_rows(tenant, alias)).policy
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises, requests go on
+            return self._stale(tenant) if self._fail_to_load(tenant, alias, error) else None
+
+    def _fail_to_load(self, tenant: str, alias: str, error: Exception) -> bool:
+        """Tell whether it is the database that failed, and not this one tenant's key or rows."""
+        try:
+            with transaction.atomic(using=alias):  # a savepoint, where a transaction is under way
+                _read_rows(EVERYTHING, alias)  # nobody's key
+        except Exception:  # noqa: BLE001 -- then it is the database
             self._fail(error)
-            return self._stale(tenant)
+            return True
+        now = self._clock()
+        if now - self._complained_at >= 1.0:  # the key may be a visitor's invention
+            self._complained_at = now
+            what = quoted(f"{type(error).__name__}: {error}")
+            logger.error("CORS tenant %s cannot be read (%s)", quoted(tenant), what)
+        return False
 
     def _compile(self, tenant: str, rows: list[tuple[Any, ...]]) -> _Entry:
         if not rows:
@@ -343,17 +374,15 @@ class PolicyStore:
 
     def retry(self) -> None:
         """Let the next request ask the database again: a write of this process has just gone through."""
-        with self._lock:
-            self._outage = None
+        self._outage = False
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, AssertionError):
             return  # so does Django's test runner forbid a query; no driver raises it
-        outage = object()
         with self._lock:
             if self._outage:
                 return
-            self._outage = outage
+            self._outage = True
             self._fresh_until = self._grace_until = _NEVER
             # A query that hangs may hang on after the end of the outage: nobody is to wait for it then.
             self._probe = None
@@ -363,25 +392,59 @@ class PolicyStore:
             quoted(f"{type(error).__name__}: {error}"),
             conf.current().max_stale_seconds,
         )
-        self._run_thread(partial(self._recover, outage))
+        self._start_recovery()
 
-    def _recover(self, outage: object) -> None:
-        while self._outage is outage:
-            self._sleep(max(conf.current().refresh_seconds, 0.1))
-            alias = self._alias()
+    def _start_recovery(self) -> None:
+        with self._lock:
+            if self._recovering or not self._outage:
+                return
+            self._recovering = True
+        try:
+            self._run_thread(self._recover)
+        except RuntimeError:  # no thread can be started: whoever asks next tries again
+            self._recovering = False
+
+    def _recover(self) -> None:
+        try:
+            self._probe_until_it_answers()
+        finally:
+            self._recovering = False  # however it ended, an outage gets a thread again
+
+    def _probe_until_it_answers(self) -> None:
+        while self._outage:
+            self._sleep(min(max(conf.current().refresh_seconds, 0.1), MAX_PAUSE))
             try:
-                self._read_feed(alias)
+                alias = self._alias()
+                try:
+                    self._read_feed(alias)
+                finally:
+                    connections[alias].close()  # no request's end will
             except Exception:  # noqa: BLE001, S112 -- said once, when it began
                 continue
-            finally:
-                connections[alias].close()  # no request's end will
-            with self._lock:
-                if self._outage is outage:
-                    self._outage = None
+            self._outage = False
             logger.warning("CORS policies can be read again")
 
     def _alias(self) -> str:
         return conf.current().database or router.db_for_write(TenantPolicy)
+
+
+def _in_transaction(alias: str) -> bool:
+    connection = connections[alias]
+    if connection.connection is None:
+        return connection.in_atomic_block or not connection.settings_dict["AUTOCOMMIT"]
+    return connection.in_atomic_block or not connection.autocommit
+
+
+def _ask(alias: str, query: Callable[[], T]) -> T:
+    """Query, once more where the connection was kept: that the server has closed it says nothing of the database."""
+    kept = connections[alias].connection is not None
+    try:
+        return query()
+    except (InterfaceError, OperationalError):
+        if not kept:
+            raise
+        connections[alias].close()
+        return query()
 
 
 def _changes_since(last: Position | None, alias: str) -> tuple[set[str], Position]:

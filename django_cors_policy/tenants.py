@@ -23,20 +23,26 @@ _checked: dict[tuple[str, str | None], str] = {}
 
 def checked_host(request: HttpRequest) -> str | None:
     """Give the request's host and port as written, or None if ALLOWED_HOSTS refuses it."""
+    if type(request).get_host is not HttpRequest.get_host:
+        return _asked_host(request)  # a project's own may read other fields
     meta = request.META
     sent = meta.get("HTTP_HOST", ""), meta.get("HTTP_X_FORWARDED_HOST")
     host = _checked.get(sent)
     if host is None:
-        try:
-            host = request.get_host()
-        except DisallowedHost:
-            return None
+        host = _asked_host(request)
         # Without Host, it is the server's own name that counts.
-        if sent[0] and len(sent[0]) + len(sent[1] or "") <= _MAX_REMEMBERED:
+        if host is not None and sent[0] and len(sent[0]) + len(sent[1] or "") <= _MAX_REMEMBERED:
             if len(_checked) >= REMEMBERED:
                 _checked.clear()
             _checked[sent] = host
     return host
+
+
+def _asked_host(request: HttpRequest) -> str | None:
+    try:
+        return request.get_host()
+    except DisallowedHost:
+        return None
 
 
 def _forget(*, setting: str, **_: object) -> None:

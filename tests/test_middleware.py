@@ -452,6 +452,13 @@ def test_the_scheme_is_the_one_that_a_trusted_proxy_says(send, settings, db):
     assert decision_of(response).reason is Reason.SAME_ORIGIN
 
 
+@pytest.mark.django_db
+def test_a_scheme_of_websockets_on_a_request_is_no_500():
+    headers = {"origin": "http://testserver", "host": "testserver"}
+    response = Client(raise_request_exception=False).get("/ok/", headers=headers, **{"wsgi.url_scheme": "wss"})
+    assert response.status_code == 200
+
+
 # --- the log
 
 

@@ -2,15 +2,17 @@
 
 import json
 import re
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 
 import pytest
 from asgiref.sync import async_to_sync
-from django.core.exceptions import ValidationError
+from django.core.exceptions import FieldDoesNotExist, ValidationError
 from django.core.management import call_command
 from django.core.serializers import deserialize
 from django.db import IntegrityError, connection, transaction
+from django.db.models import Value
+from django.db.models.functions import Lower
 from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
@@ -20,6 +22,18 @@ from django_cors_policy.feed import PolicyChange, PolicyRevision, policies_chang
 from django_cors_policy.models import AllowedOrigin, TenantPolicy, split_names
 
 pytestmark = pytest.mark.django_db
+
+
+class ProxyPolicy(TenantPolicy):
+    class Meta:
+        proxy = True
+        app_label = "proxies"
+
+
+class ProxyOrigin(AllowedOrigin):
+    class Meta:
+        proxy = True
+        app_label = "proxies"
 
 
 @pytest.fixture
@@ -127,11 +141,35 @@ def test_an_update_that_moves_origins_records_both_tenants(origin, globex):
     assert recorded(lambda: AllowedOrigin.objects.update(policy=globex)) == ["acme", "globex"]
 
 
-def test_an_update_goes_through_many_batches(acme, monkeypatch):
+def test_an_update_of_many_rows_is_one_and_reaches_them_all(acme, monkeypatch):
+    """The first of two batches may change what the second is found by."""
     monkeypatch.setattr(models, "BATCH", 2)
     AllowedOrigin.objects.bulk_create(AllowedOrigin(policy=acme, pattern=f"https://{n}.example") for n in range(5))
-    assert AllowedOrigin.objects.update(note="seen") == 5
-    assert AllowedOrigin.objects.filter(note="seen").count() == 5
+    AllowedOrigin.objects.filter(pattern="https://0.example").update(note="leaked")
+    leaked = AllowedOrigin.objects.filter(policy__origins__note="leaked")
+    assert recorded(lambda: leaked.update(enabled=False, note="dealt with")) == [""]
+    assert not AllowedOrigin.objects.filter(enabled=True).exists()
+
+
+def test_an_update_of_primary_keys_records_everything(acme):
+    assert recorded(lambda: TenantPolicy.objects.update(id=acme.pk + 70, tenant="moved")) == [""]
+
+
+def test_what_django_refuses_is_refused_before_any_transaction(acme):
+    with transaction.atomic():
+        with pytest.raises(FieldDoesNotExist):
+            TenantPolicy.objects.filter(tenant="nobody").update(bogus=1)
+        with pytest.raises(TypeError, match="slice"):
+            TenantPolicy.objects.all()[:1].update(note="x")
+        with pytest.raises(TypeError, match="limit"):
+            TenantPolicy.objects.all()[:1].delete()
+        assert TenantPolicy.objects.count() == 1
+
+
+def test_deleting_through_a_proxy_is_recorded(acme, origin):
+    assert recorded(ProxyOrigin.objects.get().delete) == ["acme"]
+    assert recorded(ProxyPolicy.objects.get().delete) == ["acme"]
+    assert recorded(lambda: ProxyPolicy(tenant="globex").save()) == ["globex"]
 
 
 def test_bulk_create_is_recorded(acme, globex):
@@ -152,6 +190,18 @@ def test_bulk_create_that_takes_a_row_over_records_both_tenants(origin, globex):
     taken = [AllowedOrigin(pk=origin.pk, policy=globex, pattern=origin.pattern)]
     options = on_conflict(["id"], update=["policy"])
     assert recorded(lambda: AllowedOrigin.objects.bulk_create(taken, **options)) == ["acme", "globex"]
+
+
+def test_bulk_create_by_an_expression_records_everything():
+    policies = [TenantPolicy(tenant=Lower(Value("ACME"))), TenantPolicy(tenant=Lower(Value("GLOBEX")))]
+    assert recorded(lambda: TenantPolicy.objects.bulk_create(policies)) == [""]
+
+
+def test_bulk_create_records_the_key_that_a_collation_takes_for_its_own(acme):
+    policy = TenantPolicy(tenant="ACME", enabled=False)
+    tenants = recorded(lambda: TenantPolicy.objects.bulk_create([policy], ignore_conflicts=True))
+    # A database that knows no letter case keeps the one row; the others store a second.
+    assert tenants == (["ACME"] if TenantPolicy.objects.count() == 2 else ["ACME", "acme"])
 
 
 def test_bulk_update_is_recorded(acme, globex):
@@ -196,6 +246,14 @@ def test_a_fixture_that_renames_a_tenant_records_both_keys(acme):
     row = {"model": "django_cors_policy.tenantpolicy", "pk": acme.pk, "fields": {"tenant": "loaded"}}
     row["fields"] |= {"created_at": "2026-01-01T00:00:00Z", "updated_at": "2026-01-01T00:00:00Z"}
     assert recorded(lambda: [item.save() for item in deserialize("json", json.dumps([row]))]) == ["acme", "loaded"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_row_that_is_deserialized_outside_a_transaction_records_both_tenants(origin, globex):
+    row = {"model": "django_cors_policy.allowedorigin", "pk": origin.pk, "fields": {"policy": globex.pk}}
+    row["fields"] |= {"pattern": origin.pattern, "created_at": "2026-01-01T00:00:00Z"}
+    write = next(item.save for item in deserialize("json", json.dumps([row])))
+    assert recorded(write) == ["acme", "globex"]
 
 
 def test_dumpdata_and_loaddata_carry_policies_by_natural_keys(acme, origin, tmp_path):
@@ -461,6 +519,15 @@ def test_an_origin_beyond_the_number_is_refused(acme, origin, settings):
     AllowedOrigin(pattern="https://two.acme.example").clean()  # without a policy yet, the form counts
 
 
+@pytest.mark.parametrize("year", [1, 1969, 9999])
+def test_a_moment_at_either_end_of_time_is_refused(acme, year):
+    """In UTC it may be one that Python or the database cannot read back."""
+    moment = datetime(year, 12, 31, 23, 59, 59, tzinfo=UTC)
+    with pytest.raises(ValidationError) as refused:
+        AllowedOrigin(policy=acme, pattern="https://app.example", expires_at=moment).full_clean()
+    assert list(refused.value.message_dict) == ["expires_at"]
+
+
 def test_one_origin_in_two_spellings_is_one(acme, origin):
     with pytest.raises(ValidationError, match="lists the origin already"):
         AllowedOrigin(policy=acme, pattern="https://APP.acme.example/").full_clean()
@@ -480,6 +547,9 @@ def test_one_origin_in_two_spellings_is_one(acme, origin):
         ("allow_methods", "GET, not a method", "not a method"),
         ("allow_headers", "x-ok\nx:bad", "x:bad"),
         ("expose_headers", "x-ok, (bad)", "(bad)"),
+        ("allow_headers", "x-a," * 2000, "4000 characters"),
+        ("allow_methods", "(," * 2001, "4000 characters"),
+        ("tenant", None, "null"),
         ("max_age", 7201, "7200"),
         ("max_age", -1, "0"),
         ("max_age", None, "null"),

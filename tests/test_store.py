@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 
 import pytest
-from django.db import DatabaseError, connection, connections, transaction
+from django.db import DatabaseError, OperationalError, connection, connections, router, transaction
 from django.utils import timezone
 
 from django_cors_policy import store as store_module
@@ -406,7 +406,7 @@ def pool():
 class Gate:
     """Holds a query until it is opened, and says when somebody stands before it."""
 
-    def __init__(self, monkeypatch, name, error=None):
+    def __init__(self, monkeypatch, name, error=None, *, late=False):
         self.reached = threading.Event()
         self.open = threading.Event()
         self.passed = 0
@@ -414,11 +414,12 @@ class Gate:
 
         def wait(*args):
             self.passed += 1
+            early = query(*args) if late else None  # it has read, and its answer is slow to come
             self.reached.set()
             assert self.open.wait(10)
             if error:
                 raise error
-            return query(*args)
+            return early if late and self.passed == 1 else query(*args)
 
         monkeypatch.setattr(store_module, name, wait)
 
@@ -764,7 +765,7 @@ def test_a_failed_load_declares_the_outage_too(store, acme, monkeypatch):
 
 def test_a_missing_table_is_an_outage_and_no_exception(store, acme, monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(PolicyChange._meta, "db_table", "dropped")
-    with django_assert_num_queries(1):
+    with django_assert_num_queries(2):  # once more on a new connection, and then never again
         assert store.get("acme") is None
         assert store.get("globex") is None
 
@@ -838,34 +839,132 @@ def test_a_write_of_the_own_process_that_went_through_ends_the_outage(acme, monk
     assert allows(own.get("acme"))
 
 
-def test_the_probing_of_an_outage_that_is_over_ends_and_does_not_end_another(store, acme, clock, monkeypatch):
+def test_one_thread_at_a_time_probes_and_one_that_could_not_start_is_started_later(store, acme, clock, monkeypatch):
+    def no_thread(target):
+        raise RuntimeError("can't start new thread")
+
     repaired = broken(monkeypatch)
-    store.get("acme")
-    store.retry()
-    clock.advance(1)
-    store.get("acme")
-    first, second = store.started
-    store._sleep = None
-    first()
+    start = store._run_thread
+    store._run_thread = no_thread
     assert store.get("acme") is None
+    store._run_thread = start
+    assert store.get("acme") is None
+    assert store.get("acme") is None
+    assert len(store.started) == 1
     repaired()
-    store._sleep = lambda seconds: None
-    second()
+    store.started[0]()
     assert allows(store.get("acme"))
 
 
-def test_a_probe_that_succeeds_after_its_outage_was_declared_over_leaves_the_next_one(store, acme, monkeypatch):
+def test_the_probing_goes_on_where_the_connection_cannot_be_closed(store, acme, clock, monkeypatch):
     repaired = broken(monkeypatch)
     store.get("acme")
     repaired()
+    wrapper = connections["default"].__class__
+    close = wrapper.close
 
-    def meanwhile(seconds):
-        store.retry()
-        store._fail(DatabaseError("again"))
+    def fail_once(self):
+        monkeypatch.setattr(wrapper, "close", close)
+        raise DatabaseError("it is closed already")
 
-    store._sleep = meanwhile
+    monkeypatch.setattr(wrapper, "close", fail_once)
     store.started[0]()
-    assert store._outage is not None
+    assert allows(store.get("acme"))
+
+
+def test_probes_of_an_outage_are_never_far_apart(store, acme, monkeypatch, settings):
+    settings.CORS_POLICY_REFRESH_SECONDS = 3600
+    repaired = broken(monkeypatch)
+    store.get("acme")
+    slept = []
+    store._sleep = lambda seconds: (slept.append(seconds), repaired())
+    store.started[0]()
+    assert slept == [5.0]
+
+
+def test_a_router_that_raises_is_an_outage_and_no_exception(store, acme, monkeypatch):
+    class Raises:
+        def db_for_write(self, model, **hints):
+            raise LookupError("no tenant was set for this request")
+
+    monkeypatch.setattr(router, "routers", [Raises()])
+    assert store.get("acme") is None
+    assert len(store.started) == 1
+
+
+def test_a_kept_connection_that_the_server_has_closed_is_no_outage(store, acme, clock, monkeypatch):
+    store.get("acme")
+    clock.advance(1)
+    kept = connection.connection
+
+    def gone(query):
+        def ask(*args):
+            if connection.connection is kept:
+                raise OperationalError("server closed the connection unexpectedly")
+            return query(*args)
+
+        return ask
+
+    for name in ("_changes_since", "_read_rows"):
+        monkeypatch.setattr(store_module, name, gone(getattr(store_module, name)))
+    assert allows(store.get("acme"))
+    assert not store.started
+
+
+def test_one_tenant_that_cannot_be_read_is_no_outage_and_one_line_a_second(store, acme, clock, monkeypatch, caplog):
+    def poisoned(tenant, alias):
+        if tenant.startswith("poison"):
+            raise DatabaseError("no such character in the database's encoding")
+        return READ_ROWS(tenant, alias)
+
+    monkeypatch.setattr(store_module, "_read_rows", poisoned)
+    for number in range(3):
+        assert store.get(f"poison-{number}") is None
+    with transaction.atomic():
+        assert store.get("poison") is None
+    assert allows(store.get("acme"))
+    assert not store.started
+    assert [record.getMessage()[:30] for record in caplog.records] == ["CORS tenant 'poison-0' cannot "]
+    clock.advance(1)
+    store.get("poison")
+    assert len(caplog.records) == 2
+
+
+def test_whoever_waits_for_a_probe_gets_nothing_older_than_the_question(store, acme, clock, pool, monkeypatch):
+    store.get("acme")
+    clock.advance(10)
+    gate = Gate(monkeypatch, "_changes_since", late=True)
+    prober = pool.submit(in_thread, store.get, "acme")
+    assert gate.reached.wait(10)
+    AllowedOrigin.objects.all().delete()
+    clock.advance(3)
+    waiting = threading.Event()
+    result = store._probe.result
+    store._probe.result = lambda timeout: (waiting.set(), result(timeout))
+    asker = pool.submit(in_thread, store.get, "acme")
+    assert waiting.wait(10)
+    gate.open.set()
+    prober.result(10)
+    assert not allows(asker.result(10))
+
+
+def test_without_autocommit_nothing_is_kept_either(store, clock):
+    store.get("nobody")
+    transaction.set_autocommit(False)
+    try:
+        TenantPolicy.objects.create(tenant="acme").origins.create(pattern=ORIGIN)
+        assert allows(store.get("acme"))
+        transaction.rollback()
+    finally:
+        transaction.set_autocommit(True)
+    assert store.get("acme") is None
+
+
+def test_a_connection_that_is_not_open_yet_is_in_a_transaction_where_autocommit_is_off(monkeypatch):
+    connections["default"].close()
+    assert not store_module._in_transaction("default")
+    monkeypatch.setitem(connections["default"].settings_dict, "AUTOCOMMIT", False)
+    assert store_module._in_transaction("default")
 
 
 # --- forks and settings

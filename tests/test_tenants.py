@@ -122,6 +122,22 @@ def test_remembered_hosts_are_bounded_in_number_and_length(settings, monkeypatch
     assert not tenants._checked
 
 
+def test_a_get_host_of_the_projects_own_is_asked_each_time(settings):
+    """It may read what is not remembered by: another tenant's host would be given."""
+
+    class Forwarded(HttpRequest):
+        def get_host(self):
+            return self.META["HTTP_X_ORIGINAL_HOST"]
+
+    def forwarded(host):
+        wrapped = Forwarded()
+        wrapped.META = {"HTTP_HOST": "gateway.example.com", "HTTP_X_ORIGINAL_HOST": host}
+        return wrapped
+
+    assert by_host(forwarded("a.example.com")) == "a.example.com"
+    assert by_host(forwarded("b.example.com")) == "b.example.com"
+
+
 def test_a_request_without_host_is_asked_each_time(settings):
     settings.ALLOWED_HOSTS = HOSTS
     tenants._checked.clear()
