@@ -293,20 +293,18 @@ class PolicyStore:
     def _run_load(self, tenant: str, alias: str, load: _Load) -> Policy | None:
         policy = None
         try:
-            registered = True
-            for last in (False, True):
+            registered, again = True, False
+            while True:
                 policy = None
                 entry = self._compile(tenant, _ask(alias, lambda: _read_rows(tenant, alias)))
                 policy = entry.policy
                 with self._lock:
-                    if not load.raced:
-                        if registered:
-                            self._keep(tenant, entry)
-                        break
-                    if last:
+                    if not load.raced and registered:
+                        self._keep(tenant, entry)
+                    if not load.raced or again:
                         break
                     # Once more. Where another load has taken the place, changes are told to that one, which keeps.
-                    load.raced = False
+                    load.raced, again = False, True
                     registered = self._loads.setdefault(tenant, load) is load
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises, requests go on
             self._fail_to_load(tenant, alias, error)

@@ -6,6 +6,7 @@ import os
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, router, transaction
@@ -823,6 +824,8 @@ def test_the_database_is_the_one_that_the_settings_name(store, acme, settings):
 def test_a_query_that_a_test_runner_forbids_is_no_outage(store, acme, monkeypatch):
     forbidden = [broken(monkeypatch, name, AssertionError) for name in ("_changes_since", "_read_rows")]
     assert store.get("acme") is None
+    with transaction.atomic():
+        assert store.get("acme") is None
     assert not store.started
     for repaired in forbidden:
         repaired()
@@ -909,6 +912,32 @@ def test_a_kept_connection_that_the_server_has_closed_is_no_outage(store, acme, 
         monkeypatch.setattr(store_module, name, gone(getattr(store_module, name)))
     assert allows(store.get("acme"))
     assert not store.started
+
+
+def test_a_new_connection_that_fails_is_asked_no_second_time(store, acme, monkeypatch):
+    asked = []
+
+    def fail(*args):
+        asked.append(args)
+        raise OperationalError("no more connections")
+
+    monkeypatch.setattr(store_module, "_changes_since", fail)
+    connections["default"].close()
+    assert store.get("acme") is None
+    assert len(asked) == 1
+
+
+def test_whoever_has_waited_for_two_probes_waits_for_no_third(store, acme, clock):
+    store.get("acme")
+    clock.advance(10)
+    waits = []
+
+    def wait(timeout):
+        waits.append(timeout)
+
+    store._probe = SimpleNamespace(result=wait)
+    assert allows(store.get("acme"))
+    assert waits == [2.0, 2.0]
 
 
 def test_one_tenant_that_cannot_be_read_is_no_outage_and_one_line_a_second(store, acme, clock, monkeypatch, caplog):
