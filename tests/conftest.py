@@ -1,7 +1,23 @@
 import pytest
+from django.conf import settings
+from django.db import Error, connection
 
 from django_cors_policy import middleware, selection
 from django_cors_policy.store import store
+
+
+@pytest.fixture(scope="session")
+def django_db_modify_db_settings(django_db_blocker):
+    """Say it once, in one line, where the database server is not there."""
+    if connection.vendor != "sqlite":
+        try:
+            with django_db_blocker.unblock():
+                connection.ensure_connection()
+        except Error as error:
+            name = settings.DATABASES["default"]
+            pytest.exit(f"no database at {name['HOST']}:{name['PORT']} (DATABASE_URL): {error}", returncode=1)
+        finally:
+            connection.close()
 
 
 @pytest.fixture(autouse=True)

@@ -23,7 +23,7 @@ README = (TOP / "README.rst").read_text(encoding="utf-8")
 def section(title):
     """Give the text between a section's underline and the next section's title, of the same or a higher level."""
     match = re.search(
-        rf"^{re.escape(title)}\n(=+|-+)\n(.*?)(?=^[^\n]+\n(=+|\1)\n|\Z)", README, re.DOTALL | re.MULTILINE
+        rf"^{re.escape(title)}\n([=-])\1+\n(.*?)(?=^[^\n]+\n(?:=+|\1+)\n|\Z)", README, re.DOTALL | re.MULTILINE
     )
     assert match, title
     return match[2]
@@ -103,8 +103,11 @@ def test_the_json_document_is_the_one_documented():
 @pytest.mark.django_db
 def test_the_documented_code_works():
     namespace = {}
-    exec(code_blocks(section("In code"))[0], namespace)
+    create, lock = code_blocks(section("In code"))
+    exec(create, namespace)
     assert [origin.pattern for origin in namespace["policy"].origins.all()] == ["https://app.acme.example"]
+    exec(lock, namespace)
+    assert not namespace["policy"].origins.exists()
 
 
 def test_the_documented_test_passes(client, db):
@@ -146,9 +149,11 @@ def test_the_old_names_are_the_ones_that_the_audit_knows(settings):
 def test_the_commands_exist():
     tox = configparser.ConfigParser()
     tox.read(TOP / "tox.ini")
-    commands = re.findall(r"python -m tox run(?: -e (\w+))?", README)
-    assert {"", "demo", "browser"} <= set(commands)
-    assert all(f"testenv:{name}" in tox for name in commands if name)
+    commands = re.findall(r"-m tox run(?: -e (\w+))?|and -e (\w+) on", README)
+    named = {first or second for first, second in commands}
+    assert named == {"", "demo", "browser", "postgres", "mariadb"}
+    known = "".join(tox.sections())
+    assert all(name in known for name in named)
 
 
 def test_ci_runs_the_commands_as_the_readme_writes_them():

@@ -766,7 +766,8 @@ def test_a_failed_load_declares_the_outage_too(store, acme, monkeypatch):
 
 def test_a_missing_table_is_an_outage_and_no_exception(store, acme, monkeypatch, django_assert_num_queries):
     monkeypatch.setattr(PolicyChange._meta, "db_table", "dropped")
-    with django_assert_num_queries(2):  # once more on a new connection, and then never again
+    # SQLite's error might be a connection's: it is asked once more on a new one. And then never again.
+    with django_assert_num_queries(2 if connection.vendor == "sqlite" else 1):
         assert store.get("acme") is None
         assert store.get("globex") is None
 
