@@ -4,6 +4,7 @@ import asyncio
 import logging
 import os
 import threading
+import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -694,9 +695,12 @@ def test_an_origin_expires_at_its_moment_without_a_query(store, acme, wall_clock
         assert allows(store.get("acme"))
 
 
-def test_an_origin_expires_where_time_zones_are_off(store, acme, wall_clock, settings):
+def test_an_origin_expires_where_time_zones_are_off(store, acme, wall_clock, settings, monkeypatch):
     settings.USE_TZ = False
     settings.TIME_ZONE = "Europe/Berlin"
+    if hasattr(time, "tzset"):  # where Django cannot make the machine's zone TIME_ZONE, it is another one
+        monkeypatch.setenv("TZ", "Asia/Tokyo")
+        time.tzset()
     soon = timezone.make_naive(datetime.fromtimestamp(wall_clock.now + 0.3, tz=UTC), timezone.get_default_timezone())
     acme.origins.create(pattern="https://soon.example", expires_at=soon)
     assert allows(store.get("acme"), "https://soon.example")
@@ -854,10 +858,23 @@ def test_one_thread_at_a_time_probes_and_one_that_could_not_start_is_started_lat
     store._run_thread = start
     assert store.get("acme") is None
     assert store.get("acme") is None
+    store.retry()
+    assert store.get("acme") is None
     assert len(store.started) == 1
     repaired()
     store.started[0]()
     assert allows(store.get("acme"))
+
+
+def test_the_next_outage_has_a_thread_again(store, acme, clock, monkeypatch):
+    for number in (1, 2):
+        repaired = broken(monkeypatch)
+        clock.advance(1)
+        store.get("acme")
+        assert len(store.started) == number
+        repaired()
+        store.started[-1]()
+        assert allows(store.get("acme"))
 
 
 def test_the_probing_goes_on_where_the_connection_cannot_be_closed(store, acme, clock, monkeypatch):

@@ -13,6 +13,7 @@ from django_cors_policy.cors import (
     Reason,
     compile_policy,
     decide,
+    protocol,
 )
 
 METHODS = ("Access-Control-Allow-Methods", "GET, PUT")
@@ -620,3 +621,12 @@ def test_an_answer_is_one_policys_own(policies, asked):
     if decision.policy is not None:
         alone = decide([decision.policy], asked)
         assert (alone.headers, alone.reason, alone.pattern) == (decision.headers, decision.reason, decision.pattern)
+
+
+def test_what_is_too_long_to_be_an_origin_is_not_remembered():
+    policy = compile_policy(PolicySpec(allowed_origins=["https://app.example.com"]))
+    before = protocol._remembered.cache_info().currsize
+    for number in range(3):
+        request = CorsRequest("GET", f"https://{'a' * 8000}{number}", None, False, lambda: None)
+        assert decide((policy,), request).reason is Reason.MALFORMED
+    assert protocol._remembered.cache_info().currsize == before
