@@ -858,6 +858,7 @@ def test_one_thread_at_a_time_probes_and_one_that_could_not_start_is_started_lat
     store._run_thread = start
     assert store.get("acme") is None
     assert store.get("acme") is None
+    assert len(store.started) == 1
     store.retry()
     assert store.get("acme") is None
     assert len(store.started) == 1
