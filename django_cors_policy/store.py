@@ -370,9 +370,13 @@ class PolicyStore:
 
     # --- outage ----------------------------------------------------------------------------------------------------
 
-    def retry(self) -> None:
-        """Let the next request ask the database again: a write of this process has just gone through."""
-        self._outage = False
+    def end_outage(self) -> None:
+        """End an outage, if there is one: a probe or a write of this process has just gone through."""
+        with self._lock:
+            if not self._outage:
+                return
+            self._outage = False
+        logger.warning("CORS policies can be read again")
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, AssertionError):
@@ -419,8 +423,7 @@ class PolicyStore:
                     connections[alias].close()  # no request's end will
             except Exception:  # noqa: BLE001, S112 -- said once, when it began
                 continue
-            self._outage = False
-            logger.warning("CORS policies can be read again")
+            self.end_outage()
 
     def _alias(self) -> str:
         return conf.current().database or router.db_for_write(TenantPolicy)
@@ -477,7 +480,7 @@ store = PolicyStore()
 
 def _forget_changed(*, tenants: Iterable[str], **_: object) -> None:
     store.evict(frozenset(tenants))
-    store.retry()
+    store.end_outage()
 
 
 def _forget_setting(*, setting: str, **_: object) -> None:

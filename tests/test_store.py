@@ -837,7 +837,7 @@ def test_a_query_that_a_test_runner_forbids_is_no_outage(store, acme, monkeypatc
     assert allows(store.get("acme"))
 
 
-def test_a_write_of_the_own_process_that_went_through_ends_the_outage(acme, monkeypatch):
+def test_a_write_of_the_own_process_that_went_through_ends_the_outage(acme, monkeypatch, caplog):
     own = store_module.store
     repaired = broken(monkeypatch)
     assert own.get("acme") is None
@@ -845,6 +845,8 @@ def test_a_write_of_the_own_process_that_went_through_ends_the_outage(acme, monk
     assert own.get("acme") is None
     acme.save()
     assert allows(own.get("acme"))
+    levels = [record.levelname for record in caplog.records if record.name.endswith("store")]
+    assert levels == ["ERROR", "WARNING"]  # one line at each end
 
 
 def test_one_thread_at_a_time_probes_and_one_that_could_not_start_is_started_later(store, acme, clock, monkeypatch):
@@ -859,7 +861,7 @@ def test_one_thread_at_a_time_probes_and_one_that_could_not_start_is_started_lat
     assert store.get("acme") is None
     assert store.get("acme") is None
     assert len(store.started) == 1
-    store.retry()
+    store.end_outage()
     assert store.get("acme") is None
     assert len(store.started) == 1
     repaired()
