@@ -4,6 +4,7 @@ import logging
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, fields
+from datetime import date, datetime
 from difflib import get_close_matches
 from typing import Any, TypeVar
 
@@ -52,11 +53,26 @@ class SettingProblem:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """What the audit shall keep quiet about: a rule, by code or slug, and a subject; of one tenant, or the settings'.
+
+    ``reason`` is empty where none is given. ``until`` is the last day that it holds.
+    """
+
+    rule: str
+    subject: str
+    reason: str
+    until: date | None
+    tenant: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class Configuration:
     """All settings, checked and compiled.
 
     ``policies`` answer where no tenant speaks. ``without_origin`` is the decision for a covered request without Origin;
     ``urls`` covers every path where it is None. ``resolver`` is None where tenants are off.
+    ``replica_lag_seconds`` is None unless ``database`` is said to be a replica.
     ``names`` are all that were looked for: any other CORS_* name is read by nobody.
     """
 
@@ -72,8 +88,23 @@ class Configuration:
     max_stale_seconds: float
     cache_size: int
     database: str | None
+    replica_lag_seconds: float | None
+    suppressions: tuple[Suppression, ...]
     problems: tuple[SettingProblem, ...]
     names: frozenset[str]
+
+
+_SUPPRESSION = ("rule", "subject", "reason", "until", "tenant")
+
+
+def _day(written: object) -> date | None:
+    """Give the day that a date or its text stands for, or None."""
+    if isinstance(written, date):
+        return written.date() if isinstance(written, datetime) else written
+    try:
+        return date.fromisoformat(written) if isinstance(written, str) else None
+    except ValueError:
+        return None
 
 
 # A path that matches no request, for a CORS_URLS_REGEX that cannot be used.
@@ -116,12 +147,15 @@ class _Reader:
         hint = f"Write {name} = True or {name} = False; of an environment variable, parse the text."
         return self._wrong(name, value, "a bool", used=False, hint=hint)
 
-    def number(self, name: str, default: float, least: float, whole: str | None = None) -> Any:
+    def number(self, name: str, default: float | None, least: float, whole: str | None = None) -> Any:
         value = self._get(name, default)
+        if value is None and default is None:
+            return None
         kinds = int if whole else (int, float)
         if isinstance(value, kinds) and not isinstance(value, bool) and least <= value <= MAX_NUMBER:
             return value
         expected = f"a {'whole ' if whole else ''}number{f' of {whole}' if whole else ' of seconds'} from {least:g} up"
+        expected += ", or None" if default is None else ""
         return self._wrong(name, value, expected, default)
 
     def urls(self, name: str) -> re.Pattern[str] | None:
@@ -184,6 +218,35 @@ class _Reader:
                 self._wrong(f"{name}[{quoted(key)}]", limit, "a limit that there is", None, hint)
         return Limits(**accepted)
 
+    def suppressions(self, name: str) -> tuple[Suppression, ...]:
+        value = self._get(name, ())
+        if not isinstance(value, (list, tuple)):
+            return self._wrong(name, value, "a list of dicts", ())
+        read = [self._suppression(f"{name}[{place}]", entry) for place, entry in enumerate(value)]
+        return tuple(entry for entry in read if entry is not None)
+
+    def _suppression(self, name: str, entry: object) -> Suppression | None:
+        if not isinstance(entry, Mapping):
+            return self._wrong(name, entry, "a dict", None)
+        wrong = len(self.problems)
+        for key in entry:
+            if key not in _SUPPRESSION:
+                near = get_close_matches(str(key), _SUPPRESSION, 1)
+                hint = f"Write {quoted(near[0])}." if near else f"Remove it; the keys are {', '.join(_SUPPRESSION)}."
+                self._wrong(f"{name}[{quoted(key)}]", entry[key], "a key of a suppression", None, hint)
+        texts = {}
+        for key in ("rule", "subject", "reason", "tenant"):
+            text = entry.get(key, "" if key == "reason" else None)
+            if not isinstance(text, str) and (key != "tenant" or text is not None):
+                self._wrong(f"{name}[{key!r}]", text, "text", None, f"Write text for {key!r}.")
+            texts[key] = text
+        until = _day(entry.get("until"))
+        if until is None and entry.get("until") is not None:
+            hint = "Write a day such as '2027-01-31'."
+            self._wrong(f"{name}['until']", entry["until"], "a date, or None", None, hint)
+        # One that is not understood suppresses nothing.
+        return Suppression(until=until, **texts) if len(self.problems) == wrong else None
+
 
 def _read() -> Configuration:
     read = _Reader()
@@ -216,6 +279,8 @@ def _read() -> Configuration:
         max_stale_seconds=read.number("CORS_POLICY_MAX_STALE_SECONDS", 300, 0),
         cache_size=read.number("CORS_POLICY_CACHE_SIZE", 10_000, 1, "tenants"),
         database=read.database("CORS_POLICY_DATABASE"),
+        replica_lag_seconds=read.number("CORS_POLICY_REPLICA_LAG_SECONDS", None, 0),
+        suppressions=read.suppressions("CORS_AUDIT_SUPPRESS"),
         problems=tuple(read.problems),
         names=frozenset(read.names),
     )

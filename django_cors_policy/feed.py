@@ -10,7 +10,7 @@ from datetime import timedelta
 from functools import partial
 from itertools import takewhile
 
-from django.db import models, transaction
+from django.db import Error, models, transaction
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -20,6 +20,7 @@ TENANT_LENGTH = 253  # characters, a host's
 
 KEEP_CHANGES = timedelta(days=1)
 MAX_CHANGES = 10_000  # rows of the feed; a process that slept through more drops all it knows
+NEWEST_KEPT = 1000  # rows that stay whatever their age, as many as a process takes in: it looks for the last it knows
 PRUNED_AT_ONCE = 100  # rows of the feed that a write removes, beyond twice those it adds
 
 # Sent with using and tenants when a write has happened, and again when it is committed: what this process knows of
@@ -76,7 +77,7 @@ def recording(using: str) -> Iterator[set[str]]:
     a savepoint that was rolled back may have released it.
     """
     with transaction.atomic(using=using, savepoint=False):
-        _lock(using)
+        lock(using)
         touched: set[str] = set()
         yield touched
         if touched:
@@ -89,8 +90,9 @@ def record_everything(using: str) -> None:
         touched.add(EVERYTHING)
 
 
-def _lock(using: str) -> None:
-    locked = PolicyRevision.rows.using(using).select_for_update().filter(pk=1)
+def lock(using: str, *, nowait: bool = False) -> None:
+    """Wait until no other writer has the feed, and have it until the transaction that is under way ends."""
+    locked = PolicyRevision.rows.using(using).select_for_update(nowait=nowait).filter(pk=1)
     if not list(locked):  # a flush removed it
         PolicyRevision.rows.using(using).get_or_create(pk=1)
         list(locked.all())
@@ -100,19 +102,32 @@ def _append(touched: set[str], using: str) -> None:
     names = {EVERYTHING} if len(touched) > MAX_NAMED or EVERYTHING in touched else touched
     changes = PolicyChange.rows.using(using)
     changes.bulk_create(PolicyChange(tenant=name, token=secrets.token_hex(8)) for name in sorted(names))
-    _prune(using, PRUNED_AT_ONCE + 2 * len(names))
     # Now, for the rest of this transaction; and at the commit, for what others loaded before it.
     announce = partial(policies_changed.send, sender=PolicyChange, using=using, tenants=frozenset(names))
     announce()
     transaction.on_commit(announce, using=using)
+    transaction.on_commit(partial(_prune, using, PRUNED_AT_ONCE + 2 * len(names)), using=using)
 
 
 def _prune(using: str, at_most: int) -> None:
+    """Remove the oldest rows, a bounded number of them, after the commit.
+
+    In the write's own transaction, under snapshot isolation, a row that another has removed by then fails the write.
+    """
     changes = PolicyChange.rows.using(using)
-    newest = changes.order_by("-revision").values_list("revision", flat=True)[0]
     too_old = timezone.now() - KEEP_CHANGES
-    # Only the oldest are looked at, so that a write's work is bounded whatever the feed has grown to.
-    oldest = changes.filter(revision__lt=newest).order_by("revision").values_list("revision", "created_at")[:at_most]
-    gone = list(takewhile(lambda row: row[1] < too_old or row[0] <= newest - MAX_CHANGES, oldest))
-    if gone:
-        changes.filter(revision__lte=gone[-1][0]).delete()
+    try:
+        newest = changes.order_by("-revision").values_list("revision", flat=True).first() or 0
+        # Only the oldest are looked at, so that a write's work is bounded whatever the feed has grown to.
+        oldest = changes.filter(revision__lte=newest - NEWEST_KEPT).order_by("revision")[:at_most]
+        gone = list(
+            takewhile(
+                lambda row: row[1] < too_old or row[0] <= newest - MAX_CHANGES,
+                oldest.values_list("revision", "created_at"),
+            )
+        )
+        if gone:
+            # With both ends: of an open range PostgreSQL expects so many rows that it reads a large table whole.
+            changes.filter(revision__range=(gone[0][0], gone[-1][0])).delete()
+    except Error:
+        return  # the write has happened; the next one removes them

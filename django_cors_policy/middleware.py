@@ -3,7 +3,8 @@
 import logging
 import threading
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.apps import apps
@@ -18,14 +19,26 @@ if not apps.is_installed("django_cors_policy"):  # before the models say it less
     )
 
 from django_cors_policy import conf
-from django_cors_policy.cors import NOT_COVERED, CorsRequest, Decision, Kind, Policy, Reason, decide, quoted
+from django_cors_policy.cors import (
+    NOT_COVERED,
+    Decision,
+    Kind,
+    Policy,
+    Reason,
+    compare_own,
+    decide_actual,
+    decide_options,
+    quoted,
+)
 from django_cors_policy.selection import apolicies_for, covers, policies_for, tenant_of
 from django_cors_policy.tenants import checked_host
 
 logger = logging.getLogger("django_cors_policy")
 
 # A member of an Enum takes longer to look up than a name.
-_PREFLIGHT, _NOT_COVERED = Kind.PREFLIGHT, Kind.NOT_COVERED
+_PREFLIGHT = Kind.PREFLIGHT
+_VARY = ("Vary", "Origin")
+Response = TypeVar("Response", bound=HttpResponseBase)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 # The request's own origin is nobody's blocked origin, and its other scheme is a proxy that is not declared.
 _NOT_LOGGED = frozenset({Reason.SAME_ORIGIN, Reason.OTHER_SCHEME})
@@ -40,56 +53,58 @@ class CorsMiddleware:
     sync_capable = True
     async_capable = True
 
-    def __init__(self, get_response: Callable[[HttpRequest], HttpResponseBase | Awaitable[HttpResponseBase]]) -> None:
+    def __init__(self, get_response: Callable[[HttpRequest], Any]) -> None:
         self.get_response = get_response
         self._is_async = iscoroutinefunction(get_response)
         if self._is_async:
             markcoroutinefunction(self)
 
-    def __call__(self, request: HttpRequest) -> HttpResponseBase | Awaitable[HttpResponseBase]:
+    def __call__(self, request: HttpRequest) -> Any:  # a response, or a coroutine that gives one
         if self._is_async:
             return self.__acall__(request)
         configuration = conf.current()
-        decision = _decide_early(configuration, request)
-        if decision is None:
+        if configuration.urls is not None and not covers(configuration, request):
+            request.cors = NOT_COVERED  # type: ignore[attr-defined]
+            return self.get_response(request)
+        decision = configuration.without_origin
+        if "HTTP_ORIGIN" in request.META:
             decision = _decide(configuration, request, policies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
         if decision.kind is _PREFLIGHT:
             return _preflight(configuration, decision)
-        return _finish(decision, self.get_response(request))  # type: ignore[arg-type]
+        return _finish(decision, self.get_response(request))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
         configuration = conf.current()
-        decision = _decide_early(configuration, request)
-        if decision is None:
+        if configuration.urls is not None and not covers(configuration, request):
+            request.cors = NOT_COVERED  # type: ignore[attr-defined]
+            return await self.get_response(request)  # type: ignore[no-any-return]
+        decision = configuration.without_origin
+        if "HTTP_ORIGIN" in request.META:
             decision = _decide(configuration, request, await apolicies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
         if decision.kind is _PREFLIGHT:
             return _preflight(configuration, decision)
-        return _finish(decision, await self.get_response(request))  # type: ignore[misc]
-
-
-def _decide_early(configuration: conf.Configuration, request: HttpRequest) -> Decision | None:
-    """Decide what needs no policy: a path that is not covered, and a request without Origin."""
-    if configuration.urls is not None and not covers(configuration, request):
-        return NOT_COVERED
-    return None if "HTTP_ORIGIN" in request.META else configuration.without_origin
+        response: HttpResponseBase = await self.get_response(request)
+        return _finish(decision, response)
 
 
 def _decide(configuration: conf.Configuration, request: HttpRequest, policies: tuple[Policy, ...]) -> Decision:
+    """Do what decide() does; the CorsRequest that it takes would cost as much as the answer."""
     meta = request.META
     origin = meta["HTTP_ORIGIN"]
-    decision = decide(
-        policies,
-        CorsRequest(
-            request.method or "",
-            origin,
-            meta.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD"),
-            meta.get("HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK") == "true",
-            lambda: _own_origin(request, origin),
-        ),
-    )
-    if not decision.allowed and logger.isEnabledFor(logging.INFO) and decision.reason not in _NOT_LOGGED:
+    if request.method == "OPTIONS":
+        asked = meta.get("HTTP_ACCESS_CONTROL_REQUEST_METHOD")
+        private_network = meta.get("HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK") == "true"
+        decision = decide_options(policies, origin, asked, private_network)
+    else:
+        decision = decide_actual(policies, origin)
+    if decision.allowed:
+        return decision
+    own = _own_origin(request, origin)
+    if own is not None:
+        decision = compare_own(decision, origin, own)
+    if logger.isEnabledFor(logging.INFO) and decision.reason not in _NOT_LOGGED:
         _denials.log(configuration, request, decision)
     return decision
 
@@ -110,33 +125,43 @@ def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpRes
     del headers["Content-Type"]  # there is no content
     if response.status_code != 204:  # RFC 9110 section 8.6: a 204 has no Content-Length
         headers["Content-Length"] = "0"
-    for name, value in decision.headers:
-        headers[name] = value
-    if decision.vary:
-        headers["Vary"] = ", ".join(decision.vary)
-    return response
+    return _finish(decision, response)
 
 
-def _finish(decision: Decision, response: HttpResponseBase) -> HttpResponseBase:
+def _finish(decision: Decision, response: Response) -> Response:
     """Make the response's Access-Control-* fields the decision's, whatever a view wrote, and its Vary complete."""
-    if decision.kind is _NOT_COVERED:
+    if _write_at_once(decision, response):
         return response
     headers = response.headers
-    varies = False
-    for name in headers:
-        if name[:1] in "AaVv":  # few responses have any of these, and the rest is for them
-            for other in [other for other in headers if other.lower().startswith("access-control-")]:
-                del headers[other]
-            varies = "Vary" in headers
-            break
+    for name in [name for name in headers if name.lower().startswith("access-control-")]:
+        del headers[name]
     for name, value in decision.headers:
         headers[name] = value
     if decision.vary:
-        if varies:
-            patch_vary_headers(response, decision.vary)
-        else:
-            headers["Vary"] = ", ".join(decision.vary)
+        patch_vary_headers(response, decision.vary)
     return response
+
+
+def _write_at_once(decision: Decision, response: HttpResponseBase) -> bool:
+    """Write to a response that holds nothing of the kind yet, as most; tell whether it was one.
+
+    This goes to the private mapping behind Django's headers, lower-case name to (name, value): the public interface
+    encodes and checks every text again, which is 2 us of a request. Where there is no such mapping, nothing is written.
+    """
+    try:
+        fields = response.headers._store
+    except AttributeError:
+        return False
+    if "vary" in fields:
+        return False
+    for name in fields:
+        if name < "b":  # access-control-*, and a few others for which the other way is no harm
+            return False
+    for field in decision.headers:
+        fields[field[0].lower()] = field
+    if decision.vary:
+        fields["vary"] = _VARY
+    return True
 
 
 class _Denials:

@@ -35,6 +35,7 @@ from django_cors_policy.feed import (
     TENANT_LENGTH,
     PolicyChange,
     PolicyRevision,
+    lock,
     record_everything,
     recording,
 )
@@ -100,11 +101,13 @@ class RecordedQuerySet(models.QuerySet[Any]):
             touched.update(self.model.tenants_of_instances(instances, using))
         return created
 
-    def update_or_create(self, *args: Any, **kwargs: Any) -> tuple[Any, bool]:
-        # It locks the row before it saves; two such writers, or one and a save, would wait for each other.
-        using = _write_alias(self)
-        with recording(using):
-            return super().update_or_create(*args, **kwargs)
+    def select_for_update(self, nowait: bool = False, *args: Any, **kwargs: Any) -> "RecordedQuerySet":
+        # Who locks rows will save them. Two of whom one has the feed and waits for a row, and one has the row and waits
+        # for the feed, would wait for each other: so the feed comes first here too. update_or_create() locks this way.
+        rows = super().select_for_update(nowait, *args, **kwargs)
+        if transaction.get_connection(rows.db).in_atomic_block:  # else it fails, or is not evaluated yet
+            lock(rows.db, nowait=nowait)
+        return rows
 
 
 class RecordedModel(models.Model):
@@ -160,12 +163,29 @@ class RecordedModel(models.Model):
 
     save_base.alters_data = True  # type: ignore[attr-defined]
 
+    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
+        using = using or router.db_for_write(type(self), instance=self)
+        # The signal records it, but is sent after the origins were collected: one may be another policy's by then.
+        with transaction.atomic(using=using):  # a savepoint: what Django refuses to delete breaks no transaction
+            lock(using)
+            return super().delete(using, keep_parents)
+
+    delete.alters_data = True  # type: ignore[attr-defined]
+
 
 def _tenants_of(model: type[RecordedModel], keys: Iterable[Any], using: str) -> set[str]:
-    """Give the tenants of the rows with these primary keys, as they are stored."""
+    """Give the tenants of the rows with these primary keys, as they are stored.
+
+    Within a transaction the rows are locked, for its snapshot may be older than the feed's lock: a plain read would
+    give the key that a tenant had before it was renamed, and the change would be told of a tenant that is no more.
+    A locking read sees what is stored, or fails where the isolation level does not let it.
+    """
+    connection = transaction.get_connection(using)
     tenants: set[str] = set()
     for part in _parts([key for key in keys if key is not None]):
         stored: models.QuerySet[Any] = models.QuerySet(model, using=using).filter(pk__in=part)
+        if connection.in_atomic_block:
+            stored = stored.select_for_update(no_key=connection.features.has_select_for_no_key_update)
         tenants.update(stored.order_by().values_list(model.tenant_path, flat=True))
         if len(tenants) > MAX_NAMED:
             return {EVERYTHING}
@@ -291,7 +311,7 @@ class TenantPolicy(RecordedModel):
     def spec(self, patterns: Iterable[str] = ()) -> PolicySpec:
         """Give the policy as written, with these origins."""
         return PolicySpec(
-            name=f"tenant {self.tenant}",
+            name=self.tenant,
             tenant=self.tenant,
             allowed_origins=tuple(patterns),
             allow_credentials=self.allow_credentials,

@@ -24,7 +24,7 @@ def policies_for(configuration: conf.Configuration, request: HttpRequest) -> tup
         return configuration.policies
     policy = store.peek(tenant)
     if policy is MISS:
-        policy = store.get(tenant)
+        policy = store.get(tenant) if _may_be_stored(tenant) else None
     return configuration.policies if policy is None else (policy, configuration.policies[-1])
 
 
@@ -35,12 +35,12 @@ async def apolicies_for(configuration: conf.Configuration, request: HttpRequest)
         return configuration.policies
     policy = store.peek(tenant)
     if policy is MISS:
-        policy = await store.aget(tenant)
+        policy = await store.aget(tenant) if _may_be_stored(tenant) else None
     return configuration.policies if policy is None else (policy, configuration.policies[-1])
 
 
 def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | None:
-    """Give the key of the request's tenant, or None if it has none, or none that could be stored."""
+    """Give the key that the resolver finds in a request, or None; it may be one that no tenant can have."""
     if configuration.resolver is None:
         return None
     try:
@@ -48,13 +48,15 @@ def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | 
     except Exception as error:  # noqa: BLE001 -- a project's own code, run for every request
         _complain(configuration, f"raised {type(error).__name__}: {error}")
         return None
-    if tenant is None:
-        return None
-    if not isinstance(tenant, str):
-        _complain(configuration, f"gave {type(tenant).__name__}, not a string or None")
-        return None
+    if tenant is None or isinstance(tenant, str):
+        return tenant
+    _complain(configuration, f"gave {type(tenant).__name__}, not a string or None")
+    return None
+
+
+def _may_be_stored(tenant: str) -> bool:
     # What no key can be is not looked up: a NUL byte from a path would be an error of the database.
-    return tenant if 0 < len(tenant) <= conf.MAX_TENANT and tenant.isprintable() else None
+    return 0 < len(tenant) <= conf.MAX_TENANT and tenant.isprintable()
 
 
 _complained_at = float("-inf")

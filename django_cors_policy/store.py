@@ -9,48 +9,31 @@ import logging
 import os
 import threading
 import time
-from collections import OrderedDict
 from collections.abc import Callable, Collection, Iterable
 from concurrent.futures import Future
+from contextlib import suppress
 from dataclasses import dataclass, field
-from datetime import datetime
 from enum import Enum
-from typing import Any, Final, TypeVar
+from itertools import groupby
+from operator import itemgetter
+from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.signals import setting_changed
-from django.db import InterfaceError, OperationalError, connections, router, transaction
-from django.utils import timezone
+from django.db import connections, router, transaction
 
-from django_cors_policy import conf
-from django_cors_policy.cors import Policy, compile_policy, quoted
-from django_cors_policy.feed import EVERYTHING, PolicyChange, policies_changed
+from django_cors_policy import conf, reading
+from django_cors_policy.cors import Policy, quoted
+from django_cors_policy.feed import EVERYTHING, policies_changed
+from django_cors_policy.memory import Entry, Memory
 from django_cors_policy.models import TenantPolicy
 
 logger = logging.getLogger("django_cors_policy.store")
 
 GRACE = 0.5  # seconds that others may answer from memory while one reads the feed
-WAIT = 2.0  # seconds that anyone waits for another's query before it counts as failed
-MAX_CHANGES = 1000  # changes that one probe takes in; beyond it, everything is forgotten
-MAX_ROWS = 10_000  # origins that one load reads
 MAX_PAUSE = 5.0  # seconds between two probes in an outage
-SECOND_CHANCES = 100  # recently used entries that one insertion passes over
+MAX_HANGING = 10  # probes of an outage that may hang before the next ones are begun ever more rarely
 
-_POLICY_FIELDS = (
-    "tenant",
-    "enabled",
-    "allow_credentials",
-    "allow_methods",
-    "allow_headers",
-    "expose_headers",
-    "max_age",
-    "allow_private_network",
-)
-_ORIGIN_FIELDS = ("origins__pattern", "origins__enabled", "origins__expires_at")
-
-T = TypeVar("T")
-Position = tuple[int, str]  # the revision and the token of the last change that is known
-_EMPTY_FEED: Position = (0, "")
 _NEVER = float("-inf")
 
 
@@ -61,15 +44,11 @@ class _Miss(Enum):
 MISS: Final = _Miss.MISS
 
 
-@dataclass(slots=True)
-class _Entry:
-    """What is known of a tenant. ``rows`` are kept only while an origin of theirs is yet to expire."""
+@dataclass(slots=True, eq=False)
+class _Page:
+    """Tenants that are being read ahead; nobody knows yet which."""
 
-    policy: Policy | None
-    exists: bool
-    expires_at: float | None  # seconds since the epoch
-    rows: list[tuple[Any, ...]] | None
-    used: bool = False
+    changed: set[str] = field(default_factory=set)  # whose changes came to light meanwhile
 
 
 @dataclass(slots=True)
@@ -78,8 +57,10 @@ class _Load:
     done: Future[Policy | None] = field(default_factory=Future)
 
 
-def _run_thread(target: Callable[[], None]) -> None:
-    threading.Thread(target=target, name="django-cors-policy-probe", daemon=True).start()
+def _run_thread(target: Callable[[], None]) -> threading.Thread:
+    thread = threading.Thread(target=target, name="django-cors-policy-probe", daemon=True)
+    thread.start()
+    return thread
 
 
 class PolicyStore:
@@ -96,7 +77,7 @@ class PolicyStore:
         self,
         clock: Callable[[], float] = time.monotonic,
         wall_clock: Callable[[], float] = time.time,
-        run_thread: Callable[[Callable[[], None]], None] = _run_thread,
+        run_thread: Callable[[Callable[[], None]], object] = _run_thread,
         sleep: Callable[[float], None] = time.sleep,
     ) -> None:
         self._clock = clock
@@ -105,19 +86,21 @@ class PolicyStore:
         self._sleep = sleep
         self._lock = threading.Lock()  # guards what follows; never held across a query
         self._loads: dict[str, _Load] = {}
+        self._pages: set[_Page] = set()
+        self._outages = 0  # that have ended
+        self._thread = threading.local()
         self.reset()
 
     def reset(self) -> None:
         """Forget everything, also that the database failed."""
         with self._lock:
-            # Tenants that have no row are bounded apart: a scan of host names pushes no customer out.
-            self._known: OrderedDict[str, _Entry] = OrderedDict()
-            self._unknown: OrderedDict[str, _Entry] = OrderedDict()
+            self._memory = Memory()
+            self._entries = self._memory.entries  # looked up by every request
             for load in self._loads.values():
                 load.raced = True
             self._loads = {}
             self._probe: Future[None] | None = None
-            self._position: Position | None = None
+            self._position: reading.Position | None = None
             self._good_at = _NEVER  # when the last good probe began
             self._fresh_until = _NEVER
             self._grace_until = _NEVER
@@ -129,6 +112,7 @@ class PolicyStore:
         """Go on in a forked child: memory survives, what other threads had under way does not."""
         self._lock = threading.Lock()
         self._loads = {}
+        self._pages = set()
         self._probe = None
         self._outage = self._recovering = False  # its thread stayed behind; the next request probes
         self._fresh_until = _NEVER
@@ -139,7 +123,7 @@ class PolicyStore:
         """Give a tenant's policy, None if it has none, or MISS if only get() or aget() can tell. No I/O, no lock."""
         now = self._clock()
         if now < self._fresh_until or self._is_fresh(now):  # the first half of _is_fresh(), said twice for speed
-            entry = self._known.get(tenant) or self._unknown.get(tenant)
+            entry = self._entries.get(tenant)
             if entry is not None and (entry.expires_at is None or self._wall_clock() < entry.expires_at):
                 entry.used = True
                 return entry.policy
@@ -167,7 +151,7 @@ class PolicyStore:
         # Shielded: a cancelled task must not cancel the future that others wait for.
         waiting = asyncio.shield(asyncio.wrap_future(load.done))
         try:
-            return await asyncio.wait_for(waiting, WAIT)
+            return await asyncio.wait_for(waiting, reading.WAIT)
         except TimeoutError as error:
             self._fail(error)
             return self._stale(tenant)
@@ -175,12 +159,13 @@ class PolicyStore:
     def _query(self, tenant: str) -> Policy | None:
         try:
             alias = self._alias()
-            in_transaction = _in_transaction(alias)
+            reads_through = reading.in_transaction(alias)
         except Exception as error:  # noqa: BLE001 -- a project's own router, before the middleware that it may need
             self._fail(error)
             return self._stale(tenant)
-        if in_transaction:
+        if reads_through:
             return self._read_through(tenant, alias)
+        self._drop_connection_of_before(alias)
         self._refresh(alias)
         if self._outage:
             return self._stale(tenant)
@@ -189,14 +174,13 @@ class PolicyStore:
 
     def _recall(self, tenant: str) -> Policy | _Miss | None:
         """Look a tenant up whatever its age, compiling it anew from its rows where an origin has expired."""
-        entry = self._known.get(tenant) or self._unknown.get(tenant)
+        entry = self._memory.entries.get(tenant)
         if entry is None:
             return MISS
         if entry.rows is not None and entry.expires_at is not None and self._wall_clock() >= entry.expires_at:
             renewed = self._compile(tenant, entry.rows)
             with self._lock:
-                if self._known.get(tenant) is entry:
-                    self._known[tenant] = renewed
+                self._memory.replace(tenant, entry, renewed)
             entry = renewed
         entry.used = True
         return entry.policy
@@ -230,7 +214,7 @@ class PolicyStore:
             # Nobody is served what may be an hour old while another finds out. What that one read may be older than
             # this request; the next probe begins after it.
             try:
-                probe.result(timeout=WAIT)
+                probe.result(timeout=reading.WAIT)
             except TimeoutError as error:
                 self._fail(error)
 
@@ -245,10 +229,11 @@ class PolicyStore:
                     self._probe = None
             probe.set_result(None)
 
-    def _read_feed(self, alias: str) -> None:
+    def _read_feed(self, alias: str, *, bounded: bool = True) -> None:
         begun = self._clock()
         last = self._position
-        tenants, position = _ask(alias, lambda: _changes_since(last, alias))
+        query = reading.ask if bounded else reading.ask_unbounded
+        tenants, position = query(alias, lambda: reading.changes_since(last, alias))
         with self._lock:
             self._evict(tenants)
             # A probe that was overtaken by another is no news: neither the position nor the age goes back.
@@ -264,11 +249,13 @@ class PolicyStore:
             self._evict(tenants)
 
     def _evict(self, tenants: Collection[str]) -> None:
+        for page in self._pages:
+            page.changed.update(tenants)
         if EVERYTHING in tenants:
-            tenants = {*self._known, *self._unknown, *self._loads}
+            self._memory.clear()
+            tenants = tuple(self._loads)
         for tenant in tenants:
-            self._known.pop(tenant, None)
-            self._unknown.pop(tenant, None)
+            self._memory.forget(tenant)
             # Detached: who asks from now on starts a load of its own.
             load = self._loads.pop(tenant, None)
             if load is not None:
@@ -285,7 +272,7 @@ class PolicyStore:
         if mine:
             return self._run_load(tenant, alias, load)
         try:
-            return load.done.result(timeout=WAIT)
+            return load.done.result(timeout=reading.WAIT)
         except TimeoutError as error:
             self._fail(error)
             return self._stale(tenant)
@@ -296,18 +283,18 @@ class PolicyStore:
             registered, again = True, False
             while True:
                 policy = None
-                entry = self._compile(tenant, _ask(alias, lambda: _read_rows(tenant, alias)))
+                entry = self._compile(tenant, reading.ask(alias, lambda: reading.read_rows(tenant, alias)))
                 policy = entry.policy
                 with self._lock:
                     if not load.raced and registered:
-                        self._keep(tenant, entry)
+                        self._memory.keep(tenant, entry, conf.current().cache_size)
                     if not load.raced or again:
                         break
                     # Once more. Where another load has taken the place, changes are told to that one, which keeps.
                     load.raced, again = False, True
                     registered = self._loads.setdefault(tenant, load) is load
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises, requests go on
-            self._fail_to_load(tenant, alias, error)
+            self._fail_to_load(_of(tenant), alias, error)
         finally:
             with self._lock:
                 if self._loads.get(tenant) is load:
@@ -321,62 +308,105 @@ class PolicyStore:
             return None  # the transaction is broken already, and the database is not to blame
         try:
             with transaction.atomic(using=alias):  # a failed query must not break the request's own transaction
-                return self._compile(tenant, _read_rows(tenant, alias)).policy
+                return self._compile(tenant, reading.read_rows(tenant, alias)).policy
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises, requests go on
-            return self._stale(tenant) if self._fail_to_load(tenant, alias, error) else None
+            return self._stale(tenant) if self._fail_to_load(_of(tenant), alias, error) else None
 
-    def _fail_to_load(self, tenant: str, alias: str, error: Exception) -> bool:
-        """Tell whether it is the database that failed, and not this one tenant's key or rows."""
-        try:
-            with transaction.atomic(using=alias):  # a savepoint, where a transaction is under way
-                _read_rows(EVERYTHING, alias)  # nobody's key
-        except Exception:  # noqa: BLE001 -- then it is the database
+    def _fail_to_load(self, what: str, alias: str, error: Exception) -> bool:
+        """Tell whether it is the database that failed, and not a key or the rows of what was to be read."""
+        # A database that hangs is not asked again: the request has waited already.
+        if isinstance(error, TimeoutError) or not reading.can_read(alias):
             self._fail(error)
             return True
         now = self._clock()
         if now - self._complained_at >= 1.0:  # the key may be a visitor's invention
             self._complained_at = now
-            what = quoted(f"{type(error).__name__}: {error}")
-            logger.error("CORS tenant %s cannot be read (%s)", quoted(tenant), what)
+            logger.error("%s cannot be read (%s)", what, quoted(f"{type(error).__name__}: {error}"))
         return False
 
-    def _compile(self, tenant: str, rows: list[tuple[Any, ...]]) -> _Entry:
-        if not rows:
-            return _Entry(None, exists=False, expires_at=None, rows=None)
-        now = self._wall_clock()
-        stored = TenantPolicy(**dict(zip(_POLICY_FIELDS, rows[0], strict=False)))
-        enabled = [(pattern, _timestamp(at)) for pattern, is_enabled, at in (row[-3:] for row in rows) if is_enabled]
-        valid = [(pattern, expires_at) for pattern, expires_at in enabled if expires_at is None or expires_at > now]
-        expiries = [expires_at for _, expires_at in valid if expires_at is not None]
-        policy = None
-        if stored.enabled:
-            spec = stored.spec(pattern for pattern, _ in valid)
-            policy = compile_policy(spec, limits=conf.current().limits, strict=False)
-            if policy.errors:
-                message = "CORS tenant %s: %d entries are not served, among them %s"
-                logger.error(message, quoted(tenant), len(policy.errors), policy.errors[0])
-        return _Entry(policy, exists=True, expires_at=min(expiries, default=None), rows=rows if expiries else None)
+    def _compile(self, tenant: str, rows: list[tuple[Any, ...]]) -> Entry:
+        return reading.compile_rows(tenant, rows, self._wall_clock())
 
-    def _keep(self, tenant: str, entry: _Entry) -> None:
-        entries = self._known if entry.exists else self._unknown
-        entries[tenant] = entry
-        chances = SECOND_CHANCES
-        while len(entries) > conf.current().cache_size:
-            oldest, candidate = entries.popitem(last=False)
-            if candidate.used and chances:
-                chances -= 1
-                candidate.used = False
-                entries[oldest] = candidate
+    # --- reading ahead ---------------------------------------------------------------------------------------------
+
+    def warm(self) -> int:
+        """Read as many tenants as memory holds, before anybody asks for them; give how many are held then.
+
+        For a process that has just started, in the thread that starts it or in one of its own: requests are served
+        meanwhile. Queries are small, each by itself within a statement timeout; the connection is closed where this
+        call opened it. Never raises: what was not read is read when it is asked for. Inside a transaction nothing is.
+        """
+        try:
+            alias = self._alias()
+            connection = connections[alias]
+            mine = connection.connection is None
+            if not reading.in_transaction(alias):
+                try:
+                    self._warm(alias)
+                finally:
+                    if mine:
+                        connection.close()
+        except Exception as error:  # noqa: BLE001 -- as in a request: a router's, a driver's
+            self._fail(error)
+        return len(self._memory)
+
+    def _warm(self, alias: str) -> None:
+        last = None
+        while len(self._memory) < conf.current().cache_size:
+            self._refresh(alias)  # the first look at the feed forgets all that was read before it
+            if self._outage:
+                return
+            page = _Page()
+            with self._lock:
+                self._pages.add(page)
+            try:
+                last = self._warm_page(last, page, alias)
+            finally:
+                with self._lock:
+                    self._pages.discard(page)
+            if last is None:
+                return
+
+    def _warm_page(self, last: int | None, page: _Page, alias: str) -> int | None:
+        """Read and keep the policies that follow a primary key; give the last one's, None where there is none."""
+        keys = reading.ask(alias, lambda: reading.read_keys(last, alias))
+        if not keys:
+            return None
+        try:
+            rows, last = reading.ask(alias, lambda: reading.read_page(last, keys[-1], alias))
+            read = [(tenant, self._compile(tenant, list(group))) for tenant, group in groupby(rows, itemgetter(0))]
+        except Exception as error:  # noqa: BLE001 -- one row that cannot be read leaves the other pages
+            self._fail_to_load(f"CORS policies {keys[0]} to {keys[-1]}", alias, error)
+            return keys[-1]
+        with self._lock:
+            size = conf.current().cache_size
+            for tenant, entry in read:
+                # What is held already is as new as this, or newer.
+                held = tenant in self._memory.entries
+                if not (held or len(self._memory) >= size or page.changed & {tenant, EVERYTHING}):
+                    self._memory.keep(tenant, entry, size)
+        return last
 
     # --- outage ----------------------------------------------------------------------------------------------------
 
-    def end_outage(self) -> None:
-        """End an outage, if there is one: a probe or a write of this process has just gone through."""
+    def end_outage(self, using: str) -> None:
+        """End an outage, if there is one: a probe or a write of this process has just gone through on a database."""
+        with suppress(Exception):  # a project's own router
+            if using != self._alias():
+                return  # what a primary does says nothing of its replica
         with self._lock:
             if not self._outage:
                 return
             self._outage = False
+            self._outages += 1
         logger.warning("CORS policies can be read again")
+
+    def _drop_connection_of_before(self, alias: str) -> None:
+        """Close the connection that this thread has kept since before an outage: it may be one that never answers."""
+        if getattr(self._thread, "outages", 0) != self._outages:
+            self._thread.outages = self._outages
+            with suppress(Exception):
+                connections[alias].close()
 
     def _fail(self, error: Exception) -> None:
         if isinstance(error, AssertionError):
@@ -391,7 +421,7 @@ class PolicyStore:
             self._evict(tuple(self._loads))
         logger.error(
             "CORS policies cannot be read (%s); what is known is served for up to %g s",
-            quoted(f"{type(error).__name__}: {error}"),
+            quoted(f"{type(error).__name__}: {str(error) or f'no answer within {reading.WAIT:g} s'}"),
             conf.current().max_stale_seconds,
         )
         self._start_recovery()
@@ -413,74 +443,50 @@ class PolicyStore:
             self._recovering = False  # however it ended, an outage gets a thread again
 
     def _probe_until_it_answers(self) -> None:
+        tries: list[threading.Thread] = []
+        tick, spent = 0, 0.0
         while self._outage:
-            self._sleep(min(max(conf.current().refresh_seconds, 0.1), MAX_PAUSE))
+            pause = min(max(conf.current().refresh_seconds, 0.1), MAX_PAUSE)
+            self._sleep(max(pause - spent, 0.0))
+            begun = self._clock()
+            tries = [each for each in tries if each.is_alive()]
+            # Each in a thread of its own, so that none has to wait for one that hangs; the late answer of that one
+            # counts too. They stay until the driver gives up, which may be never: so that they do not pile up, the
+            # eleventh to hang is followed after two pauses, the next after four, and so on.
+            if tick % 2 ** max(len(tries) - MAX_HANGING, 0) == 0:
+                with suppress(RuntimeError):  # no thread can be started
+                    tries.append(_run_thread(self._try_again))
+                    tries[-1].join(pause)
+            tick += 1
+            spent = self._clock() - begun
+
+    def _try_again(self) -> None:
+        try:
+            alias = self._alias()
             try:
-                alias = self._alias()
-                try:
-                    self._read_feed(alias)
-                finally:
-                    connections[alias].close()  # no request's end will
-            except Exception:  # noqa: BLE001, S112 -- said once, when it began
-                continue
-            self.end_outage()
+                # The policies first: a feed that can be read alone ends no outage, and is no good probe in it.
+                reading.read_rows(EVERYTHING, alias)
+                self._read_feed(alias, bounded=False)
+            finally:
+                connections[alias].close()  # no request's end will
+        except Exception:  # noqa: BLE001 -- said once, when it began
+            return
+        self.end_outage(alias)
 
     def _alias(self) -> str:
         return conf.current().database or router.db_for_write(TenantPolicy)
 
 
-def _in_transaction(alias: str) -> bool:
-    connection = connections[alias]
-    if connection.connection is None:
-        return connection.in_atomic_block or not connection.settings_dict["AUTOCOMMIT"]
-    return connection.in_atomic_block or not connection.autocommit
-
-
-def _ask(alias: str, query: Callable[[], T]) -> T:
-    """Query, once more where the connection was kept: that the server has closed it says nothing of the database."""
-    kept = connections[alias].connection is not None
-    try:
-        return query()
-    except (InterfaceError, OperationalError):
-        if not kept:
-            raise
-        connections[alias].close()
-        return query()
-
-
-def _changes_since(last: Position | None, alias: str) -> tuple[set[str], Position]:
-    """Read which tenants have changed since a position, and the new one; EVERYTHING where the feed does not tell."""
-    changes = PolicyChange.rows.using(alias).values_list("revision", "token", "tenant")
-    if last is not None:
-        rows = list(changes.filter(revision__gte=last[0]).order_by("revision")[: MAX_CHANGES + 1])
-        # The last known row has to be there still: else the feed was pruned past us, restored or replaced.
-        if (rows[0][:2] if rows else _EMPTY_FEED) == last and len(rows) <= MAX_CHANGES:
-            return {tenant for _, _, tenant in rows[1:]}, rows[-1][:2] if rows else _EMPTY_FEED
-    newest = list(changes.order_by("-revision")[:1])
-    return {EVERYTHING}, newest[0][:2] if newest else _EMPTY_FEED
-
-
-def _read_rows(tenant: str, alias: str) -> list[tuple[Any, ...]]:
-    """Read a policy and its origins in one query, for two could see two states of the database."""
-    stored = TenantPolicy.objects.using(alias).filter(tenant=tenant).order_by("origins__pk")
-    rows = list(stored.values_list(*_POLICY_FIELDS, *_ORIGIN_FIELDS)[:MAX_ROWS])
-    # A collation may take Acme for acme; a tenant is served its own policy alone.
-    return [row for row in rows if row[0] == tenant]
-
-
-def _timestamp(moment: datetime | None) -> float | None:
-    """Give seconds since the epoch of a stored moment, which is naive and in TIME_ZONE where USE_TZ is off."""
-    if moment is not None and timezone.is_naive(moment):
-        moment = timezone.make_aware(moment, timezone.get_default_timezone())
-    return None if moment is None else moment.timestamp()
+def _of(tenant: str) -> str:
+    return f"CORS tenant {quoted(tenant)}"
 
 
 store = PolicyStore()
 
 
-def _forget_changed(*, tenants: Iterable[str], **_: object) -> None:
+def _forget_changed(*, using: str, tenants: Iterable[str], **_: object) -> None:
     store.evict(frozenset(tenants))
-    store.end_outage()
+    store.end_outage(using)
 
 
 def _forget_setting(*, setting: str, **_: object) -> None:

@@ -4,8 +4,12 @@ A resolver takes the request and gives the tenant's key, or None; it does no I/O
 in the event loop too. CORS_TENANT_RESOLVER names the one in use.
 """
 
+from collections.abc import Sequence
+
 from django.conf import settings
 from django.core.exceptions import DisallowedHost
+from django.core.handlers.asgi import ASGIRequest
+from django.core.handlers.wsgi import WSGIRequest
 from django.core.signals import setting_changed
 from django.http import HttpRequest
 
@@ -15,34 +19,47 @@ _DEBUG_HOSTS = (".localhost", "127.0.0.1", "[::1]")
 
 REMEMBERED = 1024  # hosts
 _MAX_REMEMBERED = 600  # characters of one
+_DJANGOS = (WSGIRequest, ASGIRequest, HttpRequest)
 
-# What get_host() gave for these header fields: it matches a regular expression and walks ALLOWED_HOSTS in every call.
-# What it refuses is not remembered.
-_checked: dict[tuple[str, str | None], str] = {}
+# What get_host() gave for these header fields, as written and as by_host() gives it: it matches a regular expression
+# and walks ALLOWED_HOSTS in every call. What it refuses is not remembered.
+_checked: dict[str | tuple[str, str], tuple[str, str]] = {}
 
 
 def checked_host(request: HttpRequest) -> str | None:
     """Give the request's host and port as written, or None if ALLOWED_HOSTS refuses it."""
-    if type(request).get_host is not HttpRequest.get_host:
-        return _asked_host(request)  # a project's own may read other fields
+    checked = _check(request)
+    return None if checked is None else checked[0]
+
+
+def _check(request: HttpRequest) -> tuple[str, str] | None:
+    if type(request) not in _DJANGOS:
+        return _ask(request)  # a project's own may read other fields
     meta = request.META
-    sent = meta.get("HTTP_HOST", ""), meta.get("HTTP_X_FORWARDED_HOST")
-    host = _checked.get(sent)
-    if host is None:
-        host = _asked_host(request)
+    host: str = meta.get("HTTP_HOST", "")
+    forwarded = meta.get("HTTP_X_FORWARDED_HOST")
+    sent = host if forwarded is None else (host, forwarded)
+    checked = _checked.get(sent)
+    if checked is None:
+        checked = _ask(request)
         # Without Host, it is the server's own name that counts.
-        if host is not None and sent[0] and len(sent[0]) + len(sent[1] or "") <= _MAX_REMEMBERED:
+        if checked is not None and host and len(host) + len(forwarded or "") <= _MAX_REMEMBERED:
             if len(_checked) >= REMEMBERED:
                 _checked.clear()
-            _checked[sent] = host
-    return host
+            _checked[sent] = checked
+    return checked
 
 
-def _asked_host(request: HttpRequest) -> str | None:
+def _ask(request: HttpRequest) -> tuple[str, str] | None:
     try:
-        return request.get_host()
+        host = request.get_host()
     except DisallowedHost:
         return None
+    name, colon, port = host.rpartition(":")
+    # The port follows the last colon, unless that colon stands inside an IPv6 address.
+    if not colon or "]" in port:
+        name = host
+    return host, name.lower().removesuffix(".")
 
 
 def _forget(*, setting: str, **_: object) -> None:
@@ -55,14 +72,13 @@ setting_changed.connect(_forget, dispatch_uid="django_cors_policy.tenants")
 
 def by_host(request: HttpRequest) -> str | None:
     """Give the host: checked against ALLOWED_HOSTS, without port, lower case, no trailing dot."""
-    host = checked_host(request)
-    if host is None:
-        return None
-    if ":" in host:
-        # The port follows the last colon, unless that colon stands inside an IPv6 address.
-        name, _, port = host.rpartition(":")
-        host = host if "]" in port else name
-    return host.lower().removesuffix(".")
+    meta = request.META
+    checked = None
+    if "HTTP_X_FORWARDED_HOST" not in meta and type(request) in _DJANGOS:
+        checked = _checked.get(meta.get("HTTP_HOST", ""))  # as _check() does, a call the less for nearly every request
+    if checked is None:
+        checked = _check(request)
+    return None if checked is None else checked[1]
 
 
 def by_subdomain(request: HttpRequest) -> str | None:
@@ -74,11 +90,15 @@ def by_subdomain(request: HttpRequest) -> str | None:
     host = by_host(request)
     if host is None:
         return None
-    allowed = settings.ALLOWED_HOSTS or (_DEBUG_HOSTS if settings.DEBUG else ())
     dotted = f".{host}"
-    domains = [entry.lower() for entry in allowed if entry.startswith(".") and dotted.endswith(entry.lower())]
+    domains = [entry.lower() for entry in allowed_hosts() if entry.startswith(".") and dotted.endswith(entry.lower())]
     label = dotted.removesuffix(max(domains, key=len)).removeprefix(".") if domains else ""
     return label if label and "." not in label else None
+
+
+def allowed_hosts() -> Sequence[str]:
+    """Give the entries of ALLOWED_HOSTS that are in force."""
+    return settings.ALLOWED_HOSTS or (_DEBUG_HOSTS if settings.DEBUG else ())
 
 
 def by_path_prefix(request: HttpRequest) -> str | None:

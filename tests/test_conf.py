@@ -133,6 +133,7 @@ def test_a_set_is_read_in_a_stable_order(settings):
         ("CORS_TENANT_LIMITS", [], "a dict"),
         ("CORS_POLICY_DATABASE", "nowhere", "alias of DATABASES"),
         ("CORS_POLICY_DATABASE", ["default"], "alias of DATABASES"),
+        ("CORS_POLICY_REPLICA_LAG_SECONDS", "5", "number of seconds from 0 up, or None"),
     ],
 )
 def test_a_value_of_another_type_is_a_problem_and_the_safe_default_is_used(settings, name, value, expected, caplog):
@@ -143,7 +144,14 @@ def test_a_value_of_another_type_is_a_problem_and_the_safe_default_is_used(setti
     assert not settings_policy().origins
     assert not settings_policy().allow_credentials
     assert conf.current().limits == Limits()
-    for field in ("refresh_seconds", "max_stale_seconds", "cache_size", "preflight_status", "database"):
+    for field in (
+        "refresh_seconds",
+        "max_stale_seconds",
+        "cache_size",
+        "preflight_status",
+        "database",
+        "replica_lag_seconds",
+    ):
         assert getattr(conf.current(), field) == getattr(usual, field)
     [record] = caplog.records
     assert name in record.getMessage()

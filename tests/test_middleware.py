@@ -7,6 +7,7 @@ from asgiref.sync import async_to_sync, iscoroutinefunction
 from django.core.cache import cache
 from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
+from django.utils.cache import patch_vary_headers
 
 from django_cors_policy import middleware
 from django_cors_policy.cors import Kind, Reason
@@ -604,3 +605,56 @@ def test_the_next_request_obeys_a_change(send, acme):
     assert not cors_headers(send())
     acme.origins.create(pattern=APP)
     assert cors_headers(send())
+
+
+# --- Django's private mapping of a response's headers
+
+
+def by_djangos_interface(decision, response):
+    """Write as Django documents it: what is to come of every way of writing."""
+    for name in list(response.headers):
+        if name.lower().startswith("access-control-"):
+            del response.headers[name]
+    for name, value in decision.headers:
+        response.headers[name] = value
+    patch_vary_headers(response, decision.vary)
+    return response
+
+
+@pytest.mark.usefixtures("acme")
+@pytest.mark.parametrize("origin", [APP, "https://other.example", None])
+@pytest.mark.parametrize(
+    ("written", "at_once"),
+    [
+        ({}, True),
+        ({"X-Frame-Options": "DENY", "Content-Length": "2"}, True),
+        ({"": "no name"}, False),
+        ({"Age": "1"}, False),
+        ({"ACCESS-CONTROL-Allow-Origin": "https://evil.example"}, False),
+        ({"access-control-anything": "1"}, False),
+        ({"Vary": "Cookie"}, False),
+        ({"vary": "origin"}, False),
+        ({"Vary": "*"}, False),
+    ],
+)
+def test_a_response_is_written_at_once_where_nothing_stands_in_the_way(origin, written, at_once):
+    headers = {"HTTP_HOST": API} | ({} if origin is None else {"HTTP_ORIGIN": origin})
+    request = RequestFactory().get("/ok/", **headers)
+    response = CorsMiddleware(lambda _: HttpResponse("ok", headers=written))(request)
+    expected = by_djangos_interface(request.cors, HttpResponse("ok", headers=written))
+    assert response.serialize_headers() == expected.serialize_headers()
+    # The mapping is what it is taken for, in this version of Django too.
+    assert response.headers._store == expected.headers._store
+    assert middleware._write_at_once(request.cors, HttpResponse("ok", headers=written)) is at_once
+
+
+@pytest.mark.usefixtures("acme")
+def test_a_response_without_djangos_mapping_is_written_by_the_interface():
+    def view(_):
+        response = HttpResponse("ok")
+        response.headers = {"Content-Type": "text/plain"}
+        return response
+
+    response = CorsMiddleware(view)(RequestFactory().get("/ok/", headers={"host": API, "origin": APP}))
+    assert response.headers["Access-Control-Allow-Origin"] == APP
+    assert response.headers["Vary"] == "Origin"

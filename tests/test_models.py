@@ -1,8 +1,8 @@
-"""The recorded writes: store.md's rules for writers, and what the models refuse."""
+"""The recorded writes: what each write records, and what the models refuse."""
 
 import json
 import re
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from io import StringIO
 
 import pytest
@@ -15,7 +15,6 @@ from django.db.models import Value
 from django.db.models.functions import Lower
 from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
-from django.utils import timezone
 
 from django_cors_policy import feed, models
 from django_cors_policy.feed import PolicyChange, PolicyRevision, policies_changed, record_everything, recording
@@ -155,7 +154,7 @@ def test_an_update_of_primary_keys_records_everything(acme):
     assert recorded(lambda: TenantPolicy.objects.update(id=acme.pk + 70, tenant="moved")) == [""]
 
 
-def test_what_django_refuses_is_refused_before_any_transaction(acme):
+def test_what_django_refuses_breaks_no_transaction(acme):
     with transaction.atomic():
         with pytest.raises(FieldDoesNotExist):
             TenantPolicy.objects.filter(tenant="nobody").update(bogus=1)
@@ -163,6 +162,8 @@ def test_what_django_refuses_is_refused_before_any_transaction(acme):
             TenantPolicy.objects.all()[:1].update(note="x")
         with pytest.raises(TypeError, match="limit"):
             TenantPolicy.objects.all()[:1].delete()
+        with pytest.raises(ValueError, match="None"):
+            TenantPolicy(tenant="unsaved").delete()
         assert TenantPolicy.objects.count() == 1
 
 
@@ -283,6 +284,20 @@ def test_more_tenants_than_can_be_named_are_recorded_as_everything(monkeypatch):
     assert recorded(lambda: TenantPolicy.objects.update(note="all")) == [""]
 
 
+@pytest.mark.django_db(transaction=True)
+def test_outside_a_transaction_there_is_nothing_to_lock(acme, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        TenantPolicy.objects.select_for_update()
+
+
+def test_reading_the_tenants_of_many_rows_stops_where_they_cannot_be_named(monkeypatch, django_assert_num_queries):
+    monkeypatch.setattr(models, "MAX_NAMED", 2)
+    monkeypatch.setattr(models, "BATCH", 1)
+    keys = [TenantPolicy.objects.create(tenant=f"tenant-{n}").pk for n in range(5)]
+    with django_assert_num_queries(3):
+        assert models._tenants_of(TenantPolicy, keys, "default") == {""}
+
+
 def test_everything_can_be_recorded_after_writes_that_the_models_do_not_see():
     assert recorded(lambda: record_everything("default")) == [""]
 
@@ -347,6 +362,14 @@ def test_update_or_create_locks_the_feed_before_the_row(acme):
         "django_cors_policy_policyrevision",
         "django_cors_policy_tenantpolicy",
     ]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_rows_to_lock_can_be_named_before_the_transaction_begins(acme, django_assert_num_queries):
+    with django_assert_num_queries(0):
+        rows = TenantPolicy.objects.select_for_update()
+    with transaction.atomic():
+        assert list(rows) == [acme]
 
 
 @pytest.mark.django_db(transaction=True)
@@ -430,35 +453,6 @@ def test_lock_and_feed_never_travel_in_fixtures(acme):
         out = StringIO()
         call_command("dumpdata", "django_cors_policy", stdout=out, **options)
         assert {row["model"] for row in json.loads(out.getvalue())} == {"django_cors_policy.tenantpolicy"}
-
-
-def test_old_changes_are_pruned_on_write_and_the_newest_is_kept(acme):
-    PolicyChange.rows.update(created_at=timezone.now() - timedelta(days=2))
-    acme.save()
-    assert PolicyChange.rows.count() == 1
-
-
-def test_the_newest_change_is_kept_even_where_the_clocks_of_two_writers_differ(acme, monkeypatch):
-    monkeypatch.setattr(feed, "KEEP_CHANGES", timedelta(days=-1))
-    acme.save()
-    assert PolicyChange.rows.count() == 1
-
-
-def test_changes_beyond_their_number_are_pruned(acme, monkeypatch):
-    monkeypatch.setattr(feed, "MAX_CHANGES", 3)
-    for _ in range(6):
-        acme.save()
-    assert PolicyChange.rows.count() == 3
-
-
-def test_pruning_does_bounded_work(acme, monkeypatch):
-    monkeypatch.setattr(feed, "PRUNED_AT_ONCE", 1)
-    old = timezone.now() - timedelta(days=2)
-    PolicyChange.rows.bulk_create(PolicyChange(tenant="old", token="t", created_at=old) for _ in range(10))
-    PolicyChange.rows.update(created_at=old)
-    before = PolicyChange.rows.count()
-    acme.save()
-    assert PolicyChange.rows.count() == before + 1 - 3  # one, and twice the one that was added
 
 
 # --- what is refused and what is corrected

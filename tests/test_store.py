@@ -1,6 +1,7 @@
-"""The store: store.md's rules for readers, each on a clock that is told the time."""
+"""The store: what readers see and when, on a clock that is told the time."""
 
 import asyncio
+import contextvars
 import logging
 import os
 import threading
@@ -13,6 +14,7 @@ import pytest
 from django.db import DatabaseError, OperationalError, connection, connections, router, transaction
 from django.utils import timezone
 
+from django_cors_policy import memory, reading
 from django_cors_policy import store as store_module
 from django_cors_policy.feed import PolicyChange, policies_changed, record_everything
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
@@ -21,8 +23,8 @@ from django_cors_policy.store import MISS, PolicyStore
 pytestmark = pytest.mark.django_db(transaction=True)
 
 ORIGIN = "https://app.acme.example"
-CHANGES_SINCE = store_module._changes_since
-READ_ROWS = store_module._read_rows
+CHANGES_SINCE = reading.changes_since
+READ_ROWS = reading.read_rows
 
 
 class Deaf(PolicyStore):
@@ -53,15 +55,15 @@ def allows(policy, origin=ORIGIN):
     return policy is not None and policy.origins.match(origin) is not None
 
 
-def broken(monkeypatch, name="_changes_since", error=DatabaseError):
+def broken(monkeypatch, name="changes_since", error=DatabaseError):
     """Let every query of a kind fail, until the function that is given back is called."""
-    working = getattr(store_module, name)
+    working = getattr(reading, name)
 
     def fail(*_):
         raise error("gone")
 
-    monkeypatch.setattr(store_module, name, fail)
-    return lambda: monkeypatch.setattr(store_module, name, working)
+    monkeypatch.setattr(reading, name, fail)
+    return lambda: monkeypatch.setattr(reading, name, working)
 
 
 # --- the steady state
@@ -91,16 +93,13 @@ def test_a_policy_is_its_tenants_alone(store, acme):
 
 
 def test_a_key_that_only_a_collation_takes_for_another_is_unknown(store, acme, monkeypatch):
-    original = TenantPolicy.objects.using("default").filter
+    original = reading._stored("default").filter
 
     class CaseInsensitive:
-        def using(self, alias):
-            return self
-
         def filter(self, tenant):
             return original(tenant__iexact=tenant)
 
-    monkeypatch.setattr(TenantPolicy, "objects", CaseInsensitive())
+    monkeypatch.setattr(reading, "_stored", lambda alias: CaseInsensitive())
     assert allows(store.get("acme"))
     assert store.get("ACME") is None
 
@@ -216,8 +215,16 @@ def test_an_empty_feed_is_a_position_too(store, acme, clock, django_assert_num_q
     assert not allows(store.get("acme"))
 
 
+def test_a_change_of_everything_forgets_who_has_no_policy_too(store, clock):
+    assert store.get("acme") is None
+    TenantPolicy.objects.create(tenant="acme").origins.create(pattern=ORIGIN)
+    PolicyChange.rows.update(tenant="")
+    clock.advance(1)
+    assert allows(store.get("acme"))
+
+
 def test_more_changes_than_one_probe_takes_in_forget_all(store, acme, clock, monkeypatch):
-    monkeypatch.setattr(store_module, "MAX_CHANGES", 2)
+    monkeypatch.setattr(reading, "MAX_CHANGES", 2)
     store.get("acme")
     for tenant in ("one", "two", "three"):
         TenantPolicy.objects.create(tenant=tenant)
@@ -241,7 +248,7 @@ def test_a_load_is_one_query(store, acme, django_assert_num_queries):
 
 def racing(monkeypatch, *races):
     """Let something happen after each of the next loads has read its rows and before it is done."""
-    read = store_module._read_rows
+    read = reading.read_rows
     pending = list(races)
 
     def read_and_race(tenant, alias):
@@ -250,7 +257,7 @@ def racing(monkeypatch, *races):
             pending.pop(0)()
         return rows
 
-    monkeypatch.setattr(store_module, "_read_rows", read_and_race)
+    monkeypatch.setattr(reading, "read_rows", read_and_race)
 
 
 def test_a_load_that_was_raced_is_read_once_more(store, acme, monkeypatch):
@@ -358,7 +365,7 @@ def test_a_failed_load_does_not_break_the_transaction_it_stands_in(store, acme, 
         with connection.cursor() as cursor:
             cursor.execute("SELECT nothing FROM nowhere")
 
-    monkeypatch.setattr(store_module, "_read_rows", fail)
+    monkeypatch.setattr(reading, "read_rows", fail)
     with transaction.atomic():
         assert store.get("acme") is None
         assert TenantPolicy.objects.count() == 1
@@ -412,7 +419,7 @@ class Gate:
         self.reached = threading.Event()
         self.open = threading.Event()
         self.passed = 0
-        query = getattr(store_module, name)
+        query = getattr(reading, name)
 
         def wait(*args):
             self.passed += 1
@@ -423,13 +430,13 @@ class Gate:
                 raise error
             return early if late and self.passed == 1 else query(*args)
 
-        monkeypatch.setattr(store_module, name, wait)
+        monkeypatch.setattr(reading, name, wait)
 
 
 def test_while_one_probes_others_answer_from_what_is_young_enough(store, acme, clock, pool, monkeypatch):
     store.get("acme")
     clock.advance(1.4)
-    gate = Gate(monkeypatch, "_changes_since")
+    gate = Gate(monkeypatch, "changes_since")
     prober = pool.submit(in_thread, store.get, "acme")
     assert gate.reached.wait(10)
     assert allows(store.get("acme"))
@@ -442,7 +449,7 @@ def test_while_one_probes_others_answer_from_what_is_young_enough(store, acme, c
 def test_while_one_probes_a_cold_tenant_is_loaded(store, acme, clock, pool, monkeypatch):
     store.get("nobody")
     clock.advance(1)
-    gate = Gate(monkeypatch, "_changes_since")
+    gate = Gate(monkeypatch, "changes_since")
     prober = pool.submit(in_thread, store.get, "nobody")
     assert gate.reached.wait(10)
     assert allows(store.get("acme"))
@@ -454,7 +461,7 @@ def test_after_an_idle_hour_nobody_gets_the_hour_old_policy(store, acme, clock, 
     store.get("acme")
     AllowedOrigin.objects.all().delete()
     clock.advance(3600)
-    gate = Gate(monkeypatch, "_changes_since")
+    gate = Gate(monkeypatch, "changes_since")
     prober = pool.submit(in_thread, store.get, "acme")
     assert gate.reached.wait(10)
     others = [pool.submit(in_thread, store.get, "acme") for _ in range(4)]
@@ -463,56 +470,133 @@ def test_after_an_idle_hour_nobody_gets_the_hour_old_policy(store, acme, clock, 
     assert gate.passed == 1
 
 
-def test_whoever_waits_in_vain_for_a_probe_declares_the_outage(store, acme, clock, pool, monkeypatch):
+class Unanswered:
+    """What another thread is to answer, and does not in time."""
+
+    def __init__(self):
+        self.waits = []
+
+    def result(self, timeout):
+        self.waits.append(timeout)
+        raise TimeoutError
+
+    def set_result(self, result):
+        pass
+
+
+def test_whoever_waits_in_vain_for_a_probe_declares_the_outage(store, acme, clock):
     store.get("acme")
     clock.advance(200)
-    monkeypatch.setattr(store_module, "WAIT", 0.01)
-    gate = Gate(monkeypatch, "_changes_since")
-    prober = pool.submit(in_thread, store.get, "acme")
-    assert gate.reached.wait(10)
+    others = store._probe = Unanswered()
     assert allows(store.get("acme"))
     assert len(store.started) == 1
-    monkeypatch.setattr(store_module, "_changes_since", CHANGES_SINCE)
     store.started[0]()
     clock.advance(200)
-    # What hangs on is nobody's to wait for any more, and does not set the clock back when it ends.
+    # What hangs on is nobody's to wait for any more.
     assert allows(store.get("acme"))
-    gate.open.set()
-    assert allows(prober.result(10))
-    assert store.peek("acme") is not MISS
+    assert others.waits == [2.0]
     assert len(store.started) == 1
+
+
+def test_whoever_waited_for_a_probe_that_failed_makes_none_of_its_own(store, acme, clock, django_assert_num_queries):
+    store.get("acme")
+    clock.advance(200)
+    store._probe = SimpleNamespace(result=lambda timeout: store._fail(DatabaseError("gone")))
+    with django_assert_num_queries(0):
+        assert allows(store.get("acme"))
+
+
+def join_queries():
+    """Wait for the threads whose queries nobody waits for any more."""
+    for thread in threading.enumerate():
+        if thread.name == "django-cors-policy-query":
+            thread.join(10)
+
+
+@pytest.mark.parametrize("name", ["changes_since", "read_rows"])
+def test_a_query_that_hangs_takes_no_request_with_it(store, acme, monkeypatch, name):
+    """Without a timeout of the driver's: a sync worker would be killed, and forget all."""
+    monkeypatch.setattr(reading, "WAIT", 0.01)
+    gate = Gate(monkeypatch, name)
+    lent = connections["default"]
+    assert store.get("acme") is None
+    assert (gate.passed, len(store.started)) == (1, 1)
+    assert connections["default"] is not lent
+    assert TenantPolicy.objects.count() == 1
+    gate.open.set()
+    join_queries()
+    assert lent.connection is None
+    connections["default"].close()
+    connections["default"] = lent  # as the other tests know it
+    lent.dec_thread_sharing()
+
+
+def test_a_query_is_made_on_the_askers_connection_and_in_its_context(store, acme, monkeypatch):
+    asked_by = contextvars.ContextVar("asked_by")
+    asked_by.set("a request")
+    seen = []
+
+    def see(*args):
+        seen.append((connections["default"], asked_by.get()))
+        return READ_ROWS(*args)
+
+    monkeypatch.setattr(reading, "read_rows", see)
+    assert allows(store.get("acme"))
+    assert seen == [(connections["default"], "a request")]
+    with ThreadPoolExecutor(1) as pool, pytest.raises(DatabaseError, match="only be used in that same thread"):
+        pool.submit(connections["default"].close).result()
+
+
+def test_where_no_thread_can_be_started_the_request_queries_itself(store, acme, monkeypatch):
+    def no_thread(self):
+        raise RuntimeError("can't start new thread")
+
+    monkeypatch.setattr(threading.Thread, "start", no_thread)
+    assert allows(store.get("acme"))
+    repaired = broken(monkeypatch)
+    store.evict({"acme"})
+    store._fresh_until = float("-inf")
+    store.get("acme")
+    repaired()
+    slept = []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) == 3:
+            monkeypatch.undo()
+
+    store._sleep = sleep
+    store.started[0]()
+    assert allows(store.get("acme"))
+    assert slept == [1.0, 1.0, 1.0]
 
 
 def test_a_cold_tenant_is_loaded_once_however_many_ask(store, acme, pool, monkeypatch):
     store.get("nobody")
-    gate = Gate(monkeypatch, "_read_rows")
+    gate = Gate(monkeypatch, "read_rows")
     first = pool.submit(in_thread, store.get, "acme")
     assert gate.reached.wait(10)
     others = [pool.submit(in_thread, store.get, "acme") for _ in range(4)]
     gate.open.set()
     assert all(allows(future.result(10)) for future in [first, *others])
     assert gate.passed == 1
+    assert not store.started  # who had waited in vain would have declared an outage
 
 
-def test_whoever_waits_in_vain_for_a_load_declares_the_outage(store, acme, pool, monkeypatch):
+def test_whoever_waits_in_vain_for_a_load_declares_the_outage(store, acme):
     store.get("nobody")
-    monkeypatch.setattr(store_module, "WAIT", 0.01)
-    gate = Gate(monkeypatch, "_read_rows")
-    first = pool.submit(in_thread, store.get, "acme")
-    assert gate.reached.wait(10)
+    load = store._loads["acme"] = store_module._Load(done=Unanswered())
     assert store.get("acme") is None
     assert len(store.started) == 1
-    monkeypatch.setattr(store_module, "_read_rows", READ_ROWS)
     store.started[0]()
     assert allows(store.get("acme"))
-    gate.open.set()
-    assert allows(first.result(10))
+    assert load.done.waits == [2.0]
     assert len(store.started) == 1
 
 
 def test_a_second_failure_is_part_of_the_same_outage(store, acme, clock, pool, monkeypatch, caplog):
     store.get("nobody")
-    gate = Gate(monkeypatch, "_read_rows", DatabaseError)
+    gate = Gate(monkeypatch, "read_rows", DatabaseError)
     loader = pool.submit(in_thread, store.get, "acme")
     assert gate.reached.wait(10)
     clock.advance(1)
@@ -527,7 +611,7 @@ def test_a_second_failure_is_part_of_the_same_outage(store, acme, clock, pool, m
 def test_a_probe_that_was_overtaken_changes_neither_position_nor_age(store, acme, clock, pool, monkeypatch):
     store.get("acme")
     clock.advance(1)
-    gate = Gate(monkeypatch, "_changes_since")
+    gate = Gate(monkeypatch, "changes_since")
     slow = pool.submit(in_thread, store._read_feed, "default")
     assert gate.reached.wait(10)
     monkeypatch.undo()
@@ -549,8 +633,8 @@ def test_the_lock_is_never_held_across_a_query(store, acme, clock, monkeypatch):
 
         return check
 
-    for name in ("_changes_since", "_read_rows"):
-        monkeypatch.setattr(store_module, name, unlocked(getattr(store_module, name)))
+    for name in ("changes_since", "read_rows"):
+        monkeypatch.setattr(reading, name, unlocked(getattr(reading, name)))
     assert allows(store.get("acme"))
     clock.advance(1)
     store.evict({"acme"})
@@ -582,7 +666,7 @@ def test_async_answers_as_sync_does_and_hops_to_no_thread_when_warm(store, acme,
 
 def test_a_waiting_task_takes_no_thread_and_its_end_does_not_end_the_load(store, acme, pool, monkeypatch):
     store.get("nobody")
-    gate = Gate(monkeypatch, "_read_rows")
+    gate = Gate(monkeypatch, "read_rows")
     leader = pool.submit(in_thread, store.get, "acme")
     assert gate.reached.wait(10)
     monkeypatch.setattr(store_module, "sync_to_async", None)
@@ -599,21 +683,17 @@ def test_a_waiting_task_takes_no_thread_and_its_end_does_not_end_the_load(store,
     assert allows(leader.result(10))
 
 
-def test_a_task_that_waits_in_vain_declares_the_outage(store, acme, pool, monkeypatch):
+def test_a_task_that_waits_in_vain_declares_the_outage(store, acme, monkeypatch):
     store.get("nobody")
-    monkeypatch.setattr(store_module, "WAIT", 0.01)
-    gate = Gate(monkeypatch, "_read_rows")
-    leader = pool.submit(in_thread, store.get, "acme")
-    assert gate.reached.wait(10)
+    monkeypatch.setattr(reading, "WAIT", 0.01)
+    store._loads["acme"] = store_module._Load()
     assert run(store.aget("acme")) is None
     assert len(store.started) == 1
-    gate.open.set()
-    leader.result(10)
 
 
 def test_a_cancelled_leader_leaves_nobody_waiting(store, acme, monkeypatch):
     store.get("nobody")
-    gate = Gate(monkeypatch, "_read_rows")
+    gate = Gate(monkeypatch, "read_rows")
 
     async def lead_and_go():
         leader = asyncio.ensure_future(store.aget("acme"))
@@ -631,12 +711,13 @@ def test_a_cancelled_leader_leaves_nobody_waiting(store, acme, monkeypatch):
 
 def test_two_event_loops_share_a_load(store, acme, pool, monkeypatch):
     store.get("nobody")
-    gate = Gate(monkeypatch, "_read_rows")
+    gate = Gate(monkeypatch, "read_rows")
     leader = pool.submit(run, store.aget("acme"))
     assert gate.reached.wait(10)
     followers = [pool.submit(run, store.aget("acme")) for _ in range(2)]
     gate.open.set()
     assert all(allows(future.result(10)) for future in [leader, *followers])
+    assert not store.started
 
 
 # --- rule 11: bounds
@@ -647,7 +728,7 @@ def test_a_scan_of_unknown_tenants_pushes_no_customer_out(store, acme, settings,
     store.get("acme")
     for number in range(50):
         store.get(f"unknown-{number}")
-    assert len(store._unknown) == 10
+    assert len(store._memory.unknown) == 10
     with django_assert_num_queries(0):
         assert allows(store.get("acme"))
 
@@ -659,19 +740,19 @@ def test_known_tenants_are_bounded_and_the_recently_used_stay(store, settings):
     for number in range(1, 6):
         store.get("t0")  # in use all the time
         store.get(f"t{number}")
-    assert len(store._known) == 3
+    assert len(store._memory.known) + len(store._memory.newcomers) == 3
     assert store.peek("t0") is not MISS
 
 
 def test_keeping_one_passes_over_a_bounded_number_of_others(store, settings, monkeypatch):
-    monkeypatch.setattr(store_module, "SECOND_CHANCES", 1)
+    monkeypatch.setattr(memory, "SECOND_CHANCES", 1)
     settings.CORS_POLICY_CACHE_SIZE = 3
     TenantPolicy.objects.bulk_create(TenantPolicy(tenant=f"t{number}") for number in range(4))
     for number in range(3):
         store.get(f"t{number}")
         store.get(f"t{number}")
     store.get("t3")
-    assert list(store._known) == ["t2", "t3", "t0"]
+    assert list(store._memory.known) == ["t2", "t0"]
 
 
 # --- rule 12: expiry
@@ -730,7 +811,7 @@ def test_an_entry_that_was_evicted_while_it_was_compiled_anew_does_not_come_back
 
     monkeypatch.setattr(store, "_compile", evict_meanwhile)
     assert not allows(store._recall("acme"))
-    assert not store._known
+    assert not store._memory.known
 
 
 # --- outage
@@ -761,9 +842,28 @@ def test_in_an_outage_requests_query_nothing(store, acme, clock, monkeypatch, dj
     assert len(store.started) == 1
 
 
+def test_what_was_fresh_when_the_outage_began_is_too_stale_too(store, acme, clock, settings, monkeypatch):
+    settings.CORS_POLICY_REFRESH_SECONDS = 3600
+    store.get("acme")
+    broken(monkeypatch, "read_rows")
+    assert store.get("cold") is None
+    assert allows(store.get("acme"))
+    clock.advance(301)
+    assert store.get("acme") is None
+
+
+def test_in_an_outage_a_task_takes_no_thread(store, acme, clock, monkeypatch):
+    store.get("acme")
+    broken(monkeypatch)
+    clock.advance(1)
+    store.get("acme")
+    monkeypatch.setattr(store_module, "sync_to_async", None)
+    assert allows(run(store.aget("acme")))
+
+
 def test_a_failed_load_declares_the_outage_too(store, acme, monkeypatch):
     store.get("nobody")
-    broken(monkeypatch, "_read_rows", RuntimeError)
+    broken(monkeypatch, "read_rows", RuntimeError)
     assert store.get("acme") is None
     assert len(store.started) == 1
 
@@ -807,17 +907,18 @@ def test_the_probing_thread_is_a_daemon_and_closes_its_connection(acme, monkeypa
     [thread] = [thread for thread in threading.enumerate() if thread.name == "django-cors-policy-probe"]
     assert thread.daemon
     left_open = []
-    run_thread = connections["default"].__class__.close
+    wrapper = connections["default"].__class__
+    original = wrapper.close
 
     def close(self):
-        run_thread(self)
-        left_open.append((threading.current_thread(), self.connection is not None))
+        original(self)
+        left_open.append((threading.current_thread().daemon, self.connection is not None))
 
-    monkeypatch.setattr(connections["default"].__class__, "close", close)
+    monkeypatch.setattr(wrapper, "close", close)
     repaired()
     woken.set()
     thread.join(10)
-    assert left_open == [(thread, False)]
+    assert left_open == [(True, False)]
     assert allows(store.get("acme"))
 
 
@@ -827,7 +928,7 @@ def test_the_database_is_the_one_that_the_settings_name(store, acme, settings):
 
 
 def test_a_query_that_a_test_runner_forbids_is_no_outage(store, acme, monkeypatch):
-    forbidden = [broken(monkeypatch, name, AssertionError) for name in ("_changes_since", "_read_rows")]
+    forbidden = [broken(monkeypatch, name, AssertionError) for name in ("changes_since", "read_rows")]
     assert store.get("acme") is None
     with transaction.atomic():
         assert store.get("acme") is None
@@ -861,7 +962,7 @@ def test_one_thread_at_a_time_probes_and_one_that_could_not_start_is_started_lat
     assert store.get("acme") is None
     assert store.get("acme") is None
     assert len(store.started) == 1
-    store.end_outage()
+    store.end_outage("default")
     assert store.get("acme") is None
     assert len(store.started) == 1
     repaired()
@@ -889,6 +990,7 @@ def test_the_probing_goes_on_where_the_connection_cannot_be_closed(store, acme, 
 
     def fail_once(self):
         monkeypatch.setattr(wrapper, "close", close)
+        close(self)
         raise DatabaseError("it is closed already")
 
     monkeypatch.setattr(wrapper, "close", fail_once)
@@ -906,6 +1008,147 @@ def test_probes_of_an_outage_are_never_far_apart(store, acme, monkeypatch, setti
     assert slept == [5.0]
 
 
+def test_an_outage_does_not_end_before_the_policies_can_be_read_too(store, acme, monkeypatch, caplog):
+    """Else it would end and begin anew with every probe; nor is such a probe one that keeps what is known young."""
+    store.get("nobody")
+    good_at = store._good_at
+    repaired = broken(monkeypatch, "read_rows")
+    assert store.get("acme") is None
+    tries = []
+
+    def sleep(seconds):
+        tries.append(seconds)
+        store._clock.advance(seconds)
+        assert store._good_at == good_at
+        if len(tries) == 3:
+            repaired()
+
+    store._sleep = sleep
+    store.started[0]()
+    assert len(tries) == 3
+    assert allows(store.get("acme"))
+    assert [record.levelname for record in caplog.records] == ["ERROR", "WARNING"]
+
+
+class Hanging:
+    """Queries of the feed that hang, each until its number is let go."""
+
+    def __init__(self, monkeypatch):
+        self.started = []
+        self.turn = threading.Condition()
+        self.let_go = set()
+
+        def hang(*args):
+            with self.turn:
+                number = len(self.started)
+                self.started.append(number)
+                self.turn.notify_all()
+                assert self.turn.wait_for(lambda: number in self.let_go, 10)
+            return CHANGES_SINCE(*args)
+
+        monkeypatch.setattr(reading, "changes_since", hang)
+
+    def end(self, numbers):
+        with self.turn:
+            self.let_go |= set(numbers)
+            self.turn.notify_all()
+
+    def wait_for(self, count):
+        with self.turn:
+            assert self.turn.wait_for(lambda: len(self.started) >= count, 10)
+
+
+def test_a_probe_of_an_outage_that_hangs_holds_up_no_other_and_its_late_answer_counts(
+    store, acme, settings, monkeypatch, pool
+):
+    settings.CORS_POLICY_REFRESH_SECONDS = 0.1
+    broken(monkeypatch)
+    store.get("acme")
+    hanging = Hanging(monkeypatch)
+    recovery = pool.submit(store.started[0])
+    try:
+        hanging.wait_for(3)
+        hanging.end([0])
+        recovery.result(5)
+    finally:
+        hanging.end(range(1000))
+    assert allows(store.get("acme"))
+
+
+def test_probes_that_hang_do_not_pile_up(store, acme, settings, monkeypatch):
+    """A driver without a timeout may never give up. Every thread and connection that it holds is one more."""
+    settings.CORS_POLICY_REFRESH_SECONDS = 0
+    monkeypatch.setattr(store_module, "MAX_HANGING", 2)
+    monkeypatch.setattr(threading.Thread, "join", lambda self, timeout=None: None)
+    broken(monkeypatch)
+    store.get("acme")
+    hanging = Hanging(monkeypatch)
+    begun_at, slept = [], []
+
+    def sleep(seconds):
+        slept.append(seconds)
+        if len(slept) > 1 and (started := len(tries())) > len(begun_at):
+            hanging.wait_for(started)
+            begun_at.append(len(slept) - 2)
+        if len(slept) == 20:
+            hanging.end(range(20))
+            store.end_outage("default")
+
+    def tries():
+        return [thread for thread in threading.enumerate() if thread.name == "django-cors-policy-probe"]
+
+    store._sleep = sleep
+    store.started[0]()
+    assert begun_at == [0, 1, 2, 4, 8, 16]
+    monkeypatch.undo()
+    for thread in tries():
+        thread.join(10)
+
+
+def test_a_connection_kept_since_before_an_outage_is_not_used_after_it(store, acme, clock, monkeypatch):
+    """The one that every other thread has kept may hang for ever, and begin the next outage."""
+    store.get("acme")
+    kept = connection.connection
+    repaired = broken(monkeypatch)
+    store.evict({"acme"})
+    clock.advance(1)
+    with ThreadPoolExecutor(1) as other:
+        other.submit(in_thread, store.get, "acme").result()
+    repaired()
+    assert connection.connection is kept
+    store.started[0]()
+    assert allows(store.get("acme"))
+    renewed = connection.connection
+    assert renewed is not kept
+    clock.advance(1)
+    assert allows(store.get("acme"))
+    assert connection.connection is renewed
+
+
+def test_a_database_that_hangs_is_not_asked_whether_it_does(store, acme, monkeypatch):
+    store.get("nobody")
+    asked = []
+
+    def hang(*args):
+        asked.append(args)
+        raise TimeoutError
+
+    monkeypatch.setattr(reading, "read_rows", hang)
+    assert store.get("acme") is None
+    assert len(asked) == 1
+    assert len(store.started) == 1
+
+
+def test_the_log_says_that_there_was_no_answer(store, acme, monkeypatch, caplog):
+    monkeypatch.setattr(reading, "WAIT", 0.01)
+    gate = Gate(monkeypatch, "changes_since")
+    store.get("acme")
+    gate.open.set()
+    join_queries()
+    connections["default"].close()
+    assert "'TimeoutError: no answer within 0.01 s'" in caplog.text
+
+
 def test_a_router_that_raises_is_an_outage_and_no_exception(store, acme, monkeypatch):
     class Raises:
         def db_for_write(self, model, **hints):
@@ -916,7 +1159,7 @@ def test_a_router_that_raises_is_an_outage_and_no_exception(store, acme, monkeyp
     assert len(store.started) == 1
 
 
-def test_a_kept_connection_that_the_server_has_closed_is_no_outage(store, acme, clock, monkeypatch):
+def test_a_connection_that_the_server_has_closed_is_no_outage(store, acme, clock, monkeypatch):
     store.get("acme")
     clock.advance(1)
     kept = connection.connection
@@ -929,23 +1172,24 @@ def test_a_kept_connection_that_the_server_has_closed_is_no_outage(store, acme, 
 
         return ask
 
-    for name in ("_changes_since", "_read_rows"):
-        monkeypatch.setattr(store_module, name, gone(getattr(store_module, name)))
+    for name in ("changes_since", "read_rows"):
+        monkeypatch.setattr(reading, name, gone(getattr(reading, name)))
     assert allows(store.get("acme"))
     assert not store.started
 
 
-def test_a_new_connection_that_fails_is_asked_no_second_time(store, acme, monkeypatch):
+def test_a_database_that_fails_is_asked_once_more_and_not_again(store, acme, monkeypatch):
     asked = []
 
     def fail(*args):
         asked.append(args)
         raise OperationalError("no more connections")
 
-    monkeypatch.setattr(store_module, "_changes_since", fail)
+    monkeypatch.setattr(reading, "changes_since", fail)
     connections["default"].close()
     assert store.get("acme") is None
-    assert len(asked) == 1
+    assert len(asked) == 2
+    assert len(store.started) == 1
 
 
 def test_whoever_has_waited_for_two_probes_waits_for_no_third(store, acme, clock):
@@ -967,7 +1211,7 @@ def test_one_tenant_that_cannot_be_read_is_no_outage_and_one_line_a_second(store
             raise DatabaseError("no such character in the database's encoding")
         return READ_ROWS(tenant, alias)
 
-    monkeypatch.setattr(store_module, "_read_rows", poisoned)
+    monkeypatch.setattr(reading, "read_rows", poisoned)
     for number in range(3):
         assert store.get(f"poison-{number}") is None
     with transaction.atomic():
@@ -983,7 +1227,7 @@ def test_one_tenant_that_cannot_be_read_is_no_outage_and_one_line_a_second(store
 def test_whoever_waits_for_a_probe_gets_nothing_older_than_the_question(store, acme, clock, pool, monkeypatch):
     store.get("acme")
     clock.advance(10)
-    gate = Gate(monkeypatch, "_changes_since", late=True)
+    gate = Gate(monkeypatch, "changes_since", late=True)
     prober = pool.submit(in_thread, store.get, "acme")
     assert gate.reached.wait(10)
     AllowedOrigin.objects.all().delete()
@@ -1012,9 +1256,9 @@ def test_without_autocommit_nothing_is_kept_either(store, clock):
 
 def test_a_connection_that_is_not_open_yet_is_in_a_transaction_where_autocommit_is_off(monkeypatch):
     connections["default"].close()
-    assert not store_module._in_transaction("default")
+    assert not reading.in_transaction("default")
     monkeypatch.setitem(connections["default"].settings_dict, "AUTOCOMMIT", False)
-    assert store_module._in_transaction("default")
+    assert reading.in_transaction("default")
 
 
 # --- forks and settings

@@ -20,8 +20,17 @@ from .errors import (
     RegexReason,
     quoted,
 )
+from .names import SAFELISTED_METHODS, is_forbidden_request_header
 from .origins import Origin, is_loopback, parse_origin
-from .patterns import OriginPattern, PatternSet, is_public_suffix, parse_pattern
+from .patterns import (
+    OriginPattern,
+    PatternSet,
+    compile_regex,
+    is_public_suffix,
+    parse_pattern,
+    registrable_domain,
+    site_of,
+)
 from .policy import (
     DEFAULT_HEADERS,
     DEFAULT_MAX_AGE,
@@ -33,13 +42,24 @@ from .policy import (
     check_limits,
     compile_policy,
 )
-from .protocol import NOT_COVERED, CorsRequest, Decision, Kind, Reason, decide
+from .protocol import (
+    NOT_COVERED,
+    CorsRequest,
+    Decision,
+    Kind,
+    Reason,
+    compare_own,
+    decide,
+    decide_actual,
+    decide_options,
+)
 
 __all__ = [
     "DEFAULT_HEADERS",
     "DEFAULT_MAX_AGE",
     "DEFAULT_METHODS",
     "NOT_COVERED",
+    "SAFELISTED_METHODS",
     "CorsRequest",
     "CredentialsError",
     "CredentialsReason",
@@ -69,11 +89,18 @@ __all__ = [
     "RegexReason",
     "check_count",
     "check_limits",
+    "compare_own",
     "compile_policy",
+    "compile_regex",
     "decide",
+    "decide_actual",
+    "decide_options",
+    "is_forbidden_request_header",
     "is_loopback",
     "is_public_suffix",
     "parse_origin",
     "parse_pattern",
     "quoted",
+    "registrable_domain",
+    "site_of",
 ]

@@ -19,7 +19,7 @@ class Growth:
     """How the time of one match grows: ``shape`` is the origin as a Python expression of ``n``.
 
     ``shorter`` and ``longer`` are two measurements, each n and seconds. ``askable`` is the length in characters up to
-    which an origin of this shape is matched within a millisecond.
+    which an origin of this shape is matched within a millisecond. ``origin`` is the longest that was measured.
     """
 
     shape: str
@@ -27,6 +27,7 @@ class Growth:
     shorter: tuple[int, float]
     longer: tuple[int, float]
     askable: int
+    origin: str
 
 
 _UNITS = ("a", "a-", "a.", "1")
@@ -119,6 +120,7 @@ def _grown(regex: re.Pattern[str], shape: tuple[str, str, str], timer: Timer) ->
         shorter=(fewer, quick),
         longer=(more, slow),
         askable=len(before + unit * askable + after),
+        origin=before + unit * more + after,
     )
 
 

@@ -10,24 +10,25 @@ from itertools import product
 from .errors import PatternError, PatternReason, RegexError, quoted
 from .names import FORBIDDEN_METHODS, RESPONSE_ONLY_HEADERS, SAFELISTED_METHODS, is_forbidden_request_header, is_token
 from .origins import host_address, is_loopback
-from .patterns import OriginPattern, compile_regex, is_public_suffix, parse_pattern, shared_hosting_suffix
+from .patterns import ANY_ORIGIN, OriginPattern, compile_regex, is_public_suffix, parse_pattern, shared_hosting_suffix
 from .policy import PolicySpec
-from .regexes import Examination, Witness, examine
+from .regexes import Examination, Witness, examine, regex_samples
 from .rules import LINT_RULES, Finding, Rule, Severity
 
-__all__ = ["LINT_RULES", "Finding", "Rule", "Severity", "lint"]
+__all__ = ["LINT_RULES", "Finding", "Rule", "Severity", "lint", "regex_samples"]
 
 
 _RULES = {rule.code: rule for rule in LINT_RULES}
 
 
-def lint(spec: PolicySpec, *, debug: bool = False, tenants: bool = False) -> list[Finding]:
+def lint(spec: PolicySpec, *, development: bool = False, tenants: bool = False) -> list[Finding]:
     """Look at a policy as it is written, and give what the rules find.
 
     Total: whatever stands in a field, the answer is findings. In the order of the catalogue, then in that of the
-    policy's own entries. ``debug``: DEBUG is on. ``tenants``: tenants have policies of their own beside this one.
+    policy's own entries. ``development``: nobody else is served. ``tenants``: tenants have policies of their own beside
+    this one.
     """
-    policy = _read(spec, debug=debug, tenants=tenants)
+    policy = _read(spec, development=development, tenants=tenants)
     findings = [finding for check in _CHECKS for finding in check(policy)]
     return sorted(findings, key=lambda finding: finding.rule.code)
 
@@ -46,7 +47,7 @@ class _Written:
     """
 
     spec: PolicySpec
-    debug: bool
+    development: bool
     tenants: bool
     stars: tuple[str, ...]
     origins: tuple[OriginPattern, ...]
@@ -69,7 +70,7 @@ class _Written:
         return f"CORS_{field.upper()}" if self.spec.tenant is None else field
 
 
-def _read(spec: PolicySpec, *, debug: bool, tenants: bool) -> _Written:
+def _read(spec: PolicySpec, *, development: bool, tenants: bool) -> _Written:
     origins: list[OriginPattern] = []
     refused: list[PatternError] = []
     regexes: list[tuple[re.Pattern[str], Examination]] = []
@@ -89,7 +90,7 @@ def _read(spec: PolicySpec, *, debug: bool, tenants: bool) -> _Written:
     flag = "CORS_ALLOW_ALL_ORIGINS" if spec.tenant is None else "allow_all_origins"
     return _Written(
         spec=spec,
-        debug=debug,
+        development=development,
         tenants=tenants,
         stars=(*([flag] if spec.allow_all_origins else ()), *(str(origin) for origin in origins if origin.any_origin)),
         origins=tuple(origin for origin in origins if not origin.any_origin),
@@ -148,8 +149,8 @@ _MIXED_BY_A_LANGUAGE = (
 
 def _any_origin(policy: _Written) -> Iterator[Finding]:
     proven = [(regex.pattern, about.any_origin) for regex, about in policy.regexes if about.any_origin is not None]
-    for subject, proof in (*((star, None) for star in policy.stars), *proven):
-        message = f"{quoted(subject)} allows every origin" + (f", such as {quoted(proof)}" if proof else "")
+    for subject, proof in (*((star, ANY_ORIGIN.sample) for star in policy.stars), *proven):
+        message = f"{quoted(subject)} allows every origin, such as {proof!r}"
         if policy.credentials:
             yield policy.found(
                 "CORS101",
@@ -203,7 +204,10 @@ def _null_regex(policy: _Written) -> Iterator[Finding]:
 
 @dataclass(frozen=True, slots=True)
 class _OriginRule:
-    """A rule about one origin; ``message`` and ``hint`` may name the {origin}, its {host} and the {secure} one."""
+    """A rule about one origin; ``message`` and ``hint`` may name the {origin}, its {host} and the {secure} one.
+
+    {sample} is an origin that passes, the proof: of a wildcard one that nobody means.
+    """
 
     code: str
     applies: Callable[[OriginPattern], bool]
@@ -215,19 +219,19 @@ _ORIGIN_RULES = (
     _OriginRule(
         "CORS104",
         lambda origin: origin.scheme == "http" and not is_loopback(origin.host),
-        "{origin} is http: anyone on the way to it can put a script into its pages.",
+        "{origin} is http: anyone on the way to {sample} can put a script into its pages.",
         "Serve it with TLS, and write {secure}.",
     ),
     _OriginRule(
         "CORS105",
         lambda origin: origin.subdomains and is_public_suffix(origin.host),
-        "{origin} trusts strangers: anyone can register a name under {host}.",
+        "{origin} trusts strangers: anyone can have a name under {host}, such as {sample}.",
         "List the hosts that are yours.",
     ),
     _OriginRule(
         "CORS106",
         lambda origin: origin.subdomains and not is_public_suffix(origin.host) and not is_loopback(origin.host),
-        "{origin} trusts every subdomain: one that is taken over, or that runs foreign code, is enough.",
+        "{origin} trusts every subdomain, such as {sample}: one taken over, or one with foreign code, is enough.",
         "List the subdomains that need it, if they are known.",
     ),
     _OriginRule(
@@ -239,7 +243,7 @@ _ORIGIN_RULES = (
     _OriginRule(
         "CORS108",
         lambda origin: origin.any_port and not is_loopback(origin.host),
-        "{origin} trusts whatever listens on any port of that host.",
+        "{origin} trusts whatever listens on any port of that host, such as {sample}.",
         "Name the port, or leave it out for the scheme's own.",
     ),
 )
@@ -248,7 +252,12 @@ _ORIGIN_RULES = (
 def _origin(policy: _Written) -> Iterator[Finding]:
     for rule, origin in product(_ORIGIN_RULES, policy.origins):
         if rule.applies(origin):
-            names = {"origin": quoted(str(origin)), "host": origin.host, "secure": quoted(f"https{str(origin)[4:]}")}
+            names = {
+                "origin": quoted(str(origin)),
+                "host": origin.host,
+                "sample": repr(origin.sample),  # whole, however long: half a proof is none
+                "secure": quoted(f"https{str(origin)[4:]}"),
+            }
             yield policy.found(rule.code, origin, rule.message.format(**names), rule.hint.format(**names))
 
 
@@ -258,12 +267,12 @@ def _is_web(origin: OriginPattern) -> bool:
 
 def _development(policy: _Written) -> Iterator[Finding]:
     for origin in policy.origins:
-        if not policy.debug and _is_web(origin) and _is_of_development(origin.host):
+        if not policy.development and _is_web(origin) and _is_of_development(origin.host):
             yield policy.found(
                 "CORS109",
                 origin,
-                f"{quoted(str(origin))} belongs to development, and DEBUG is off: whatever runs there on a visitor's "
-                "machine or network is trusted.",
+                f"{quoted(str(origin))} belongs to development, and this server is not: whatever runs at "
+                f"{origin.sample!r}, on a visitor's machine or network, is trusted.",
                 "Keep it to the settings of development."
                 if policy.spec.tenant is None
                 else "Disable or remove it wherever others reach the server.",
@@ -326,24 +335,13 @@ def _shadowed(policy: _Written) -> Iterator[Finding]:
 
 def _covering(policy: _Written, origin: OriginPattern, wide: set[OriginPattern]) -> str | None:
     """Give the wildcard or regex that lets all of an origin through, or None."""
-    for wider in _wider(origin):
+    for wider in origin.wider():
         if wider in wide:
             return str(wider)
     for regex, about in policy.regexes:
         if origin.is_exact and about.growth is None and regex.fullmatch(str(origin)):
             return regex.pattern
     return None
-
-
-def _wider(origin: OriginPattern) -> Iterator[OriginPattern]:
-    """Give each pattern that stands for all of this one and for more."""
-    host, subdomains = origin.host, origin.subdomains
-    while host:
-        for port, any_port in ((origin.port, origin.any_port), (None, True)):
-            wider = OriginPattern(origin.scheme, host, port, subdomains, any_port)
-            if wider != origin:
-                yield wider
-        host, subdomains = host.partition(".")[2], True
 
 
 # --- regexes -------------------------------------------------------------------------------------------------------
@@ -397,7 +395,7 @@ def _regex(policy: _Written) -> Iterator[Finding]:
     for rule, (regex, about) in product(_REGEX_RULES, policy.regexes):
         witness = rule.witness(about)
         if witness is not None:
-            message = f"{quoted(regex.pattern)} {rule.message.format(quoted(witness.origin))}."
+            message = f"{quoted(regex.pattern)} {rule.message.format(repr(witness.origin))}."
             instead = witness.instead or ""
             shown = f": {quoted(instead)}." if 0 < len(instead) <= _LONGEST_INSTEAD else "."
             yield policy.found(rule.code, regex, message, rule.hint + shown)

@@ -1,7 +1,7 @@
 """What people write: origin patterns, and the index that finds the one an origin matches."""
 
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from functools import cache
 from typing import NoReturn
@@ -48,6 +48,26 @@ class OriginPattern:
         """Whether it stands for one origin alone."""
         return not (self.subdomains or self.any_port or self.any_origin)
 
+    @property
+    def sample(self) -> str:
+        """One of the origins that it stands for: of a wildcard, one that nobody means."""
+        if self.any_origin:
+            return ANYONE[0]
+        host = self.host
+        if self.subdomains:
+            host = f"{'evil'[: MAX_HOST - 1 - len(host)]}.{host}"
+        return str(OriginPattern(self.scheme, host, 8443 if self.any_port else self.port))
+
+    def wider(self) -> Iterator["OriginPattern"]:
+        """Give each pattern but ``*`` that stands for all of this one and for more."""
+        host, subdomains = self.host, self.subdomains
+        while host:
+            for port, any_port in ((self.port, self.any_port), (None, True)):
+                pattern = OriginPattern(self.scheme, host, port, subdomains, any_port)
+                if pattern != self:
+                    yield pattern
+            host, subdomains = host.partition(".")[2], True
+
     def __str__(self) -> str:
         if self.any_origin:
             return "*"
@@ -85,6 +105,20 @@ def _parse_canonical(text: str) -> OriginPattern | None:
         if subdomains and (len(origin.host) > MAX_HOST - 2 or host_address(origin.host) is not None):
             return None
     return OriginPattern(origin.scheme, origin.host, origin.port, subdomains, any_port)
+
+
+# https, a name, and no port. Possessive: a label that no dot follows is not tried again a character shorter.
+_PLAIN = re.compile(r"https://(?:[a-z0-9_-]++\.)*+[a-z_-][a-z0-9_-]*+")
+_MAX_PLAIN = len("https://") + MAX_HOST
+
+
+def is_plain_origin(text: str) -> bool:
+    """Tell whether a pattern is an exact https origin of a name without a port, as nearly all are.
+
+    parse_pattern() takes such a pattern and check_limits() lets it pass; to see it here costs a tenth of both. The last
+    label begins with no digit, so that the host is no number.
+    """
+    return len(text) <= _MAX_PLAIN and _PLAIN.fullmatch(text) is not None
 
 
 # --- what is wrong with a pattern, and what was meant --------------------------------------------------------------
@@ -298,6 +332,17 @@ def registrable_domain(host: str) -> str | None:
     return _suffixes(only_icann=False).privatesuffix(host)
 
 
+def site_of(host: str) -> str:
+    """Give what a host shares with all hosts of the same site: its registrable domain, as browsers reckon it.
+
+    A top level that the list does not know counts as a public suffix; a suffix itself and an IP address are their own
+    sites. Source: HTML, "obtain a site"; the list's own algorithm.
+    """
+    if is_public_suffix(host) or host_address(host) is not None:
+        return host
+    return registrable_domain(host) or ".".join(host.split(".")[-2:])
+
+
 # --- the index -----------------------------------------------------------------------------------------------------
 
 
@@ -332,27 +377,35 @@ def lets_anyone_in(regex: re.Pattern[str]) -> bool:
     return all(map(regex.fullmatch, ANYONE))
 
 
+# (scheme, host, below it?) -> the patterns, which differ in their port
+_Hosts = dict[tuple[str, str, bool], list[OriginPattern]]
+_NO_HOSTS: _Hosts = {}  # one for all that have none
+
+
 @dataclass(frozen=True, slots=True, init=False, eq=False, repr=False)
 class PatternSet:
     """Finds the pattern that an origin matches; immutable.
 
     Exact origins cost one dict lookup whatever their number; wildcards one lookup for each label of the origin's host;
     regexes, matched whole, come last and cost as many matches as there are.
+
+    Of ``patterns``, a string is an exact origin in its canonical form.
     """
 
     any_origin: bool
     # The text is its own pattern: a million of them may be held in memory.
     _exact: dict[str, None]
-    # (scheme, host, below it?) -> the patterns, which differ in their port
-    _hosts: dict[tuple[str, str, bool], list[OriginPattern]]
+    _hosts: _Hosts
     _regexes: tuple[re.Pattern[str], ...]
 
-    def __init__(self, patterns: Iterable[OriginPattern] = (), regexes: Iterable[re.Pattern[str]] = ()) -> None:
+    def __init__(self, patterns: Iterable[OriginPattern | str] = (), regexes: Iterable[re.Pattern[str]] = ()) -> None:
         any_origin = False
         exact: dict[str, None] = {}
-        hosts: dict[tuple[str, str, bool], list[OriginPattern]] = {}
+        hosts: _Hosts = {}
         for pattern in patterns:
-            if pattern.any_origin:
+            if isinstance(pattern, str):
+                exact[pattern] = None
+            elif pattern.any_origin:
                 any_origin = True
             elif pattern.is_exact:
                 exact[str(pattern)] = None
@@ -360,7 +413,7 @@ class PatternSet:
                 hosts.setdefault((pattern.scheme, pattern.host, pattern.subdomains), []).append(pattern)
         object.__setattr__(self, "any_origin", any_origin)
         object.__setattr__(self, "_exact", exact)
-        object.__setattr__(self, "_hosts", hosts)
+        object.__setattr__(self, "_hosts", hosts or _NO_HOSTS)
         object.__setattr__(self, "_regexes", tuple(regexes))
 
     def __bool__(self) -> bool:

@@ -24,7 +24,15 @@ from .errors import (
 )
 from .names import is_token
 from .origins import is_loopback
-from .patterns import OriginPattern, PatternSet, compile_regex, is_public_suffix, lets_anyone_in, parse_pattern
+from .patterns import (
+    OriginPattern,
+    PatternSet,
+    compile_regex,
+    is_plain_origin,
+    is_public_suffix,
+    lets_anyone_in,
+    parse_pattern,
+)
 
 DEFAULT_METHODS = ("DELETE", "GET", "OPTIONS", "PATCH", "POST", "PUT")
 DEFAULT_HEADERS = ("accept", "authorization", "content-type", "user-agent", "x-csrftoken", "x-requested-with")
@@ -87,12 +95,17 @@ class Policy:
     errors: tuple[PolicyError, ...]
 
 
-def compile_policy(spec: PolicySpec, *, limits: Limits | None = None, strict: bool = True) -> Policy:
+def compile_policy(
+    spec: PolicySpec, *, limits: Limits | None = None, strict: bool = True, like: Policy | None = None
+) -> Policy:
     """Compile a policy, collecting the errors of all its entries.
 
     strict: raises InvalidPolicy with every error. Otherwise each bad entry is dropped alone, the rest is served, and
     ``Policy.errors`` says what was dropped; dropping never lets more through. Credentials with any origin are dropped
     to ``*`` without credentials.
+
+    like: a policy compiled before, leniently, by the same limits and of the same spec but for name, tenant and origins.
+    What does not come of those is taken from it, and shared.
     """
     errors: list[PolicyError] = []
     patterns = _compile_patterns(spec, limits, errors)
@@ -103,16 +116,42 @@ def compile_policy(spec: PolicySpec, *, limits: Limits | None = None, strict: bo
         except RegexError as error:
             errors.append(error)
     origins = PatternSet(patterns, regexes)
-    allow_credentials = _compile_credentials(spec, limits, _open_entry(origins, regexes), errors)
+    open_entry = _open_entry(origins, regexes)
+    if like is None or (like.allow_credentials and open_entry is not None):
+        allow_credentials, actual, preflight = _compile_rest(spec, limits, open_entry, errors)
+    else:
+        allow_credentials, actual, preflight = like.allow_credentials, like.actual_headers, like.preflight_headers
+        errors += like.errors
+    if strict and errors:
+        raise InvalidPolicy(errors)
+    return Policy(
+        name=spec.name,
+        tenant=spec.tenant,
+        origins=origins,
+        allow_credentials=allow_credentials,
+        allow_private_network=spec.allow_private_network,
+        # What a tenant allows may change at any time, so its answers always say that they depend on the origin.
+        varies=spec.tenant is not None or (bool(origins) and not origins.any_origin),
+        actual_headers=actual,
+        preflight_headers=preflight,
+        errors=tuple(errors),
+    )
+
+
+_Headers = tuple[tuple[str, str], ...]
+
+
+def _compile_rest(
+    spec: PolicySpec, limits: Limits | None, open_entry: str | None, errors: list[PolicyError]
+) -> tuple[bool, _Headers, _Headers]:
+    """Compile all but the origins: whether credentials are allowed, and the headers of both kinds of requests."""
+    allow_credentials = _compile_credentials(spec, limits, open_entry, errors)
     methods = _tokens(spec.allow_methods, MethodError, MethodReason.NOT_A_TOKEN, "a method", errors)
     headers = _tokens(spec.allow_headers, HeaderNameError, HeaderNameReason.NOT_A_TOKEN, "a header name", errors)
     exposed = _tokens(
         spec.expose_headers, ExposedHeaderNameError, HeaderNameReason.NOT_A_TOKEN, "a header name", errors
     )
     max_age = _compile_max_age(spec, limits, errors)
-    if strict and errors:
-        raise InvalidPolicy(errors)
-
     actual, preflight = [], []
     if allow_credentials:
         actual.append(("Access-Control-Allow-Credentials", "true"))
@@ -125,27 +164,21 @@ def compile_policy(spec: PolicySpec, *, limits: Limits | None = None, strict: bo
         preflight.append(("Access-Control-Allow-Headers", headers))
     if max_age is not None:
         preflight.append(("Access-Control-Max-Age", str(max_age)))
-    return Policy(
-        name=spec.name,
-        tenant=spec.tenant,
-        origins=origins,
-        allow_credentials=allow_credentials,
-        allow_private_network=spec.allow_private_network,
-        # What a tenant allows may change at any time, so its answers always say that they depend on the origin.
-        varies=spec.tenant is not None or (bool(origins) and not origins.any_origin),
-        actual_headers=tuple(actual),
-        preflight_headers=tuple(preflight),
-        errors=tuple(errors),
-    )
+    return allow_credentials, tuple(actual), tuple(preflight)
 
 
-def _compile_patterns(spec: PolicySpec, limits: Limits | None, errors: list[PolicyError]) -> list[OriginPattern]:
-    patterns: list[OriginPattern] = []
+def _compile_patterns(spec: PolicySpec, limits: Limits | None, errors: list[PolicyError]) -> list[OriginPattern | str]:
+    patterns: list[OriginPattern | str] = []
+    pattern: OriginPattern | str
     for written in (*(("*",) if spec.allow_all_origins else ()), *_entries(spec.allowed_origins)):
         try:
-            pattern = parse_pattern(written)
+            if isinstance(written, str) and is_plain_origin(written):
+                pattern = written
+            else:
+                pattern = parse_pattern(written)
+                if limits is not None:
+                    check_limits(pattern, limits)
             if limits is not None:
-                check_limits(pattern, limits)
                 check_count(len(patterns) + 1, limits, pattern)
         except (PatternError, LimitError) as error:
             errors.append(error)

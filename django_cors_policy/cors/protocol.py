@@ -6,7 +6,6 @@ Steps are those of https://fetch.spec.whatwg.org/#http-cors-protocol.
 import re
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import lru_cache
 from typing import NamedTuple
 
 from .origins import MAX_ORIGIN, parse_origin
@@ -41,7 +40,7 @@ class Reason(StrEnum):
     NOT_ALLOWED = "not-allowed"
 
 
-# NamedTuples, for these two are made for every request: a frozen dataclass takes three times as long to make.
+# NamedTuples: a frozen dataclass takes three times as long to make.
 class CorsRequest(NamedTuple):
     """What the protocol looks at in a request.
 
@@ -87,15 +86,55 @@ def decide(policies: Sequence[Policy], request: CorsRequest) -> Decision:
     method, origin, requested_method, requests_private_network, own_origin = request
     if origin is None:
         return _decide_without_origin(policies)
-    # Fetch, "CORS-preflight request": OPTIONS with both headers. Any other OPTIONS is an actual request.
-    preflight = method == "OPTIONS" and requested_method is not None
-    # What is too long to be an origin is not remembered: a header may have many kilobytes.
-    answer = _remembered if len(origin) <= MAX_ORIGIN else _answer
-    decision = answer(tuple(policies), origin, preflight, preflight and requests_private_network)
+    if method == "OPTIONS":
+        decision = decide_options(tuple(policies), origin, requested_method, requests_private_network)
+    else:
+        decision = decide_actual(tuple(policies), origin)
     if decision.allowed:
         return decision
     own = own_origin()
-    return decision if own is None else _compare_own(decision, origin, own)
+    return decision if own is None else compare_own(decision, origin, own)
+
+
+# What decide() is made of, for the middleware: to make a CorsRequest takes as long as everything else.
+
+# Of actual requests, by their policies and Origin: the same few origins ask again and again, and a policy never
+# changes. A flood of others costs what the answer costs.
+_remembered: dict[tuple[tuple[Policy, ...], str], Decision] = {}
+
+
+def decide_actual(policies: tuple[Policy, ...], origin: str) -> Decision:
+    """Decide on a request of any method but OPTIONS, by at least one policy, whatever the request's own origin is."""
+    decision = _remembered.get((policies, origin))
+    if decision is None:
+        decision = _answer(policies, origin, Kind.ACTUAL)
+        # What is too long to be an origin is not kept: a header may have many kilobytes.
+        if len(origin) <= MAX_ORIGIN:
+            if len(_remembered) >= REMEMBERED:
+                _remembered.clear()
+            _remembered[policies, origin] = decision
+    return decision
+
+
+def decide_options(
+    policies: tuple[Policy, ...], origin: str, requested_method: str | None, requests_private_network: bool
+) -> Decision:
+    """Do the same for OPTIONS."""
+    # Fetch, "CORS-preflight request": OPTIONS with both headers. Any other OPTIONS is an actual request.
+    if requested_method is None:
+        return decide_actual(policies, origin)
+    return _answer(policies, origin, Kind.PREFLIGHT, requests_private_network)
+
+
+def compare_own(denied: Decision, origin: str, own_origin: str) -> Decision:
+    """Do the second half: say of an origin that no policy allows whether it is the request's own."""
+    if origin == own_origin:
+        # Fetch, "HTTP-network-or-cache fetch": Origin also travels with same-origin requests other than GET and HEAD.
+        kind = denied.kind if denied.kind is Kind.PREFLIGHT else Kind.NOT_CORS
+        return denied._replace(kind=kind, reason=Reason.SAME_ORIGIN)
+    if denied.reason is Reason.NOT_ALLOWED and origin.partition("://")[2] == own_origin.partition("://")[2]:
+        return denied._replace(reason=Reason.OTHER_SCHEME)
+    return denied
 
 
 def _decide_without_origin(policies: Sequence[Policy]) -> Decision:
@@ -112,16 +151,14 @@ def _vary(policies: Sequence[Policy]) -> tuple[str, ...]:
     return _ORIGIN if len(policies) > 1 or policies[0].varies else _NOTHING
 
 
-def _answer(policies: tuple[Policy, ...], origin: str, preflight: bool, requests_private_network: bool) -> Decision:
-    """Decide by the policies alone, whatever the request's own origin is."""
-    kind = Kind.PREFLIGHT if preflight else Kind.ACTUAL
+def _answer(policies: tuple[Policy, ...], origin: str, kind: Kind, requests_private_network: bool = False) -> Decision:
     vary = _vary(policies)
     for policy in policies:
         found = _match(policy, origin)
         if found is None:
             continue
         reason, pattern, headers = found
-        if not preflight:
+        if kind is Kind.ACTUAL:
             return Decision(kind, True, reason, headers + policy.actual_headers, vary, policy, pattern)
         # The whole static lists, not an echo of what was asked for: the browser names the right fault and may cache.
         headers += policy.preflight_headers
@@ -134,10 +171,6 @@ def _answer(policies: tuple[Policy, ...], origin: str, preflight: bool, requests
     elif parse_origin(origin) is None:
         reason = Reason.MALFORMED
     return Decision(kind, False, reason, (), vary, None, None)
-
-
-# The same few origins ask again and again, and a policy never changes. A flood of others costs what the answer costs.
-_remembered = lru_cache(maxsize=REMEMBERED)(_answer)
 
 
 def _match(policy: Policy, origin: str) -> tuple[Reason, str, tuple[tuple[str, str], ...]] | None:
@@ -153,13 +186,3 @@ def _match(policy: Policy, origin: str) -> tuple[Reason, str, tuple[tuple[str, s
     if isinstance(match, re.Pattern):
         return Reason.REGEX, match.pattern, headers
     return Reason.WILDCARD, str(match), headers
-
-
-def _compare_own(denied: Decision, origin: str, own_origin: str) -> Decision:
-    if origin == own_origin:
-        # Fetch, "HTTP-network-or-cache fetch": Origin also travels with same-origin requests other than GET and HEAD.
-        kind = denied.kind if denied.kind is Kind.PREFLIGHT else Kind.NOT_CORS
-        return denied._replace(kind=kind, reason=Reason.SAME_ORIGIN)
-    if denied.reason is Reason.NOT_ALLOWED and origin.partition("://")[2] == own_origin.partition("://")[2]:
-        return denied._replace(reason=Reason.OTHER_SCHEME)
-    return denied

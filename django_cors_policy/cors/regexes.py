@@ -69,6 +69,16 @@ def examine(regex: re.Pattern[str], *, timer: Timer = perf_counter) -> Examinati
     )
 
 
+def regex_samples(regex: re.Pattern[str], most: int = 3) -> tuple[list[str], list[str]]:
+    """Give origins that a regex seems to be meant for, and one that it takes long for; none where nothing is known."""
+    growth = measured_growth(regex, _skeletons(regex), perf_counter)
+    asked = _Asked(regex, MAX_ORIGIN if growth is None else growth.askable)
+    _, skeletons = _as_meant(asked)
+    # A short one for each way through it: of the fills the last is the emptiest.
+    passing = (origin for row in skeletons for origin in _origins(reversed(row)) if asked.takes(origin))
+    return list(islice(dict.fromkeys(passing), most)), [] if growth is None else [growth.origin]
+
+
 @dataclass(frozen=True, slots=True)
 class _Asked:
     """A regex, and the longest origin that it may be asked about."""

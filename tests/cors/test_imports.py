@@ -35,10 +35,13 @@ ROWS = (
     {"conf", "defaults"},
     {"feed"},
     {"models", "tenants", "decorators"},
-    {"store", "migrations"},
+    {"memory", "migrations"},
+    {"reading"},
+    {"store"},
     {"selection"},
     {"middleware", "csrf", "websocket"},
     {"audit"},
+    {"status"},
     {"checks", "admin", "management"},
     {"apps"},
 )
@@ -233,8 +236,21 @@ def test_the_protocol_exports_what_it_always_did():
             *("HeaderNameReason", "InvalidPolicy", "Kind", "LimitError", "LimitReason", "Limits", "MaxAgeError"),
             *("MaxAgeReason", "MethodError", "MethodReason", "Origin", "OriginPattern", "PatternError"),
             *("PatternReason", "PatternSet", "Policy", "PolicyError", "PolicySpec", "Reason", "RegexError"),
-            *("RegexReason", "check_count", "check_limits", "compile_policy", "decide", "is_loopback"),
-            *("is_public_suffix", "parse_origin", "parse_pattern", "quoted"),
+            *("RegexReason", "check_count", "check_limits", "compare_own", "compile_policy", "decide"),
+            *(
+                "decide_actual",
+                "decide_options",
+                "is_forbidden_request_header",
+                "is_loopback",
+                "is_public_suffix",
+                "parse_origin",
+                "parse_pattern",
+                "quoted",
+                "site_of",
+                "registrable_domain",
+                "compile_regex",
+                "SAFELISTED_METHODS",
+            ),
         ]
     )
 

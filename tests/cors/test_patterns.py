@@ -7,12 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from django_cors_policy.cors import (
+    Limits,
     OriginPattern,
     PatternError,
     PatternReason,
     PatternSet,
     RegexError,
     RegexReason,
+    check_limits,
     is_public_suffix,
     parse_origin,
     parse_pattern,
@@ -23,13 +25,16 @@ from django_cors_policy.cors.patterns import (
     ANY_ORIGIN,
     MAX_PATTERN,
     compile_regex,
+    is_plain_origin,
     registrable_domain,
     shared_hosting_suffix,
+    site_of,
 )
 
 MEGABYTE = 1 << 20
 LABEL_63 = "a" * 63
 HOST_251 = ".".join([LABEL_63, LABEL_63, LABEL_63, "a" * 59])
+HOST_253 = HOST_251 + "aa"
 
 
 def refused(value):
@@ -48,6 +53,51 @@ def read(value):
 
 def pattern_set(*texts, regexes=()):
     return PatternSet(map(parse_pattern, texts), [re.compile(regex) for regex in regexes])
+
+
+@pytest.mark.parametrize("text", ["https://a", "https://app-1.example.com", "https://1.a_b.-", f"https://{HOST_253}"])
+def test_an_https_origin_of_a_name_is_plain(text):
+    assert is_plain_origin(text)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("", "https://", "http://a.example", "https://a.example:8443", "https://*.a.example", "https://a.example:*"),
+        *(
+            "https://127.0.0.1",
+            "https://127.1",
+            "https://a.0x7f",
+            "https://1",
+            "https://[::1]",
+            "capacitor://localhost",
+        ),
+        *(
+            "https://A.example",
+            "https://a.example.",
+            "https://.a",
+            "https://a..b",
+            "https://a.example/",
+            "https://ä.de",
+        ),
+        *("https://a.example\n", "\nhttps://a.example", "https://a b", "*", "null", f"https://{HOST_253}a"),
+    ],
+)
+def test_any_other_pattern_is_not_plain(text):
+    assert not is_plain_origin(text)
+
+
+def test_of_a_set_a_string_is_an_exact_origin():
+    several = PatternSet(["https://a.example", parse_pattern("https://*.b.example")])
+    assert several.match("https://a.example") == "https://a.example"
+    assert several.match("https://a.b.example") == parse_pattern("https://*.b.example")
+    assert several.match("https://b.example") is None
+
+
+def test_sets_without_wildcards_do_not_share_those_of_others():
+    assert PatternSet([parse_pattern("https://*.b.example")]).match("https://a.b.example") is not None
+    assert PatternSet(["https://a.example"]).match("https://a.b.example") is None
+    assert not PatternSet()
 
 
 # --- what is a pattern -----------------------------------------------------------------------------------------------
@@ -105,7 +155,7 @@ REFUSED = {
         ({"https://a.example"}, None),
         (re.compile("https://a.example"), None),
         (10**5000, None),
-        (object(), None),
+        (Ellipsis, None),
     ],
     PatternReason.EMPTY: [("", None)],
     PatternReason.TOO_LONG: [
@@ -468,6 +518,15 @@ def test_a_canonical_form_is_a_pattern_and_its_own_canonical_form(text):
     _, error = read(text)
     if error is not None and error.canonical is not None:
         assert str(parse_pattern(error.canonical)) == error.canonical != text
+
+
+@given(near_patterns | written | hosts.map("https://{}".format))
+def test_a_plain_origin_is_an_exact_pattern_within_all_limits(text):
+    if is_plain_origin(text):
+        pattern = parse_pattern(text)
+        assert pattern.is_exact
+        assert str(pattern) == text
+        check_limits(pattern, Limits())
 
 
 @given(near_patterns | written)
@@ -912,3 +971,59 @@ def test_shared_hosting_suffix_is_given_for_a_name_right_under_it(host, suffix):
 )
 def test_registrable_domain(host, domain):
     assert registrable_domain(host) == domain
+
+
+@pytest.mark.parametrize(
+    ("host", "site"),
+    [
+        ("a.example.com", "example.com"),
+        ("a.b.example.co.uk", "example.co.uk"),
+        ("a.me.github.io", "me.github.io"),
+        ("github.io", "github.io"),
+        ("s3.eu-west-1.amazonaws.com", "s3.eu-west-1.amazonaws.com"),
+        # A top level that the list does not know is a suffix by the list's own algorithm.
+        ("a.b.corp.internal", "corp.internal"),
+        ("app.acme.localhost", "acme.localhost"),
+        ("localhost", "localhost"),
+        ("127.0.0.1", "127.0.0.1"),
+        ("[2001:db8::1]", "[2001:db8::1]"),
+    ],
+)
+def test_site_of(host, site):
+    assert site_of(host) == site
+
+
+@pytest.mark.parametrize(
+    ("written", "sample"),
+    [
+        ("https://a.com", "https://a.com"),
+        ("https://*.a.com", "https://evil.a.com"),
+        ("https://*.a.com:444", "https://evil.a.com:444"),
+        ("http://a.com:*", "http://a.com:8443"),
+        ("https://*.a.com:*", "https://evil.a.com:8443"),
+        ("*", "https://evil.net"),
+        ("app://x", "app://x"),
+        (f"https://*.{'a.' * 124}com", f"https://e.{'a.' * 124}com"),
+    ],
+)
+def test_sample_is_an_origin_that_a_pattern_stands_for(written, sample):
+    pattern = parse_pattern(written)
+    assert pattern.sample == sample
+    assert PatternSet([pattern]).match(sample) is not None
+
+
+@pytest.mark.parametrize(
+    ("written", "wider"),
+    [
+        (
+            "https://a.b.com:444",
+            {"https://a.b.com:*", "https://*.b.com:444", "https://*.b.com:*", "https://*.com:444", "https://*.com:*"},
+        ),
+        ("https://*.b.com:*", {"https://*.com:*"}),
+        ("http://localhost", {"http://localhost:*"}),
+    ],
+)
+def test_wider_patterns_stand_for_all_of_a_pattern(written, wider):
+    pattern = parse_pattern(written)
+    assert {str(other) for other in pattern.wider()} == wider
+    assert all(PatternSet([other]).match(pattern.sample) for other in pattern.wider())

@@ -237,6 +237,32 @@ def test_equal_header_values_are_one_string():
         assert value is same or name == "Access-Control-Max-Age"
 
 
+@pytest.mark.parametrize("limits", [None, Limits(any_origin=True), Limits(credentials=False, max_age=60)])
+@pytest.mark.parametrize("origins", [(), ("https://a.example",), ("*",), ("http://a.example", "no origin")])
+@pytest.mark.parametrize(
+    "rest",
+    [
+        {},
+        {"allow_credentials": True, "expose_headers": ("x-total",), "allow_private_network": True},
+        {"allow_methods": ("a b",), "allow_headers": (), "preflight_max_age": -1, "allow_credentials": True},
+    ],
+)
+def test_a_policy_like_another_is_what_it_would_be_without(limits, origins, rest):
+    like = lenient(limits, **rest)
+    spec = PolicySpec(name="shop", tenant="shop", allowed_origins=origins, **rest)
+    shared, alone = (compile_policy(spec, limits=limits, strict=False, like=policy) for policy in (like, None))
+    assert list(map(str, shared.errors)) == list(map(str, alone.errors))
+    for name in set(Policy.__slots__) - {"origins", "errors"}:
+        assert getattr(shared, name) == getattr(alone, name)
+    assert shared.preflight_headers is like.preflight_headers or (shared.origins.any_origin and like.allow_credentials)
+
+
+def test_a_strict_policy_is_refused_for_what_it_has_of_another():
+    like = lenient(preflight_max_age=-1)
+    with pytest.raises(InvalidPolicy, match="-1"):
+        compile_policy(PolicySpec(preflight_max_age=-1), like=like)
+
+
 def test_a_subclass_of_str_is_a_name_too():
     class Name(str):
         __slots__ = ()

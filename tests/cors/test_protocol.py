@@ -623,10 +623,17 @@ def test_an_answer_is_one_policys_own(policies, asked):
         assert (alone.headers, alone.reason, alone.pattern) == (decision.headers, decision.reason, decision.pattern)
 
 
-def test_what_is_too_long_to_be_an_origin_is_not_remembered():
-    policy = compile_policy(PolicySpec(allowed_origins=["https://app.example.com"]))
-    before = protocol._remembered.cache_info().currsize
-    for number in range(3):
-        request = CorsRequest("GET", f"https://{'a' * 8000}{number}", None, False, lambda: None)
-        assert decide((policy,), request).reason is Reason.MALFORMED
-    assert protocol._remembered.cache_info().currsize == before
+def test_what_is_too_long_to_be_an_origin_is_not_remembered(monkeypatch):
+    monkeypatch.setattr(protocol, "_remembered", remembered := {})
+    assert decide([LISTED], request("https://a.example")).allowed
+    assert decide([LISTED], request(f"https://{'a' * 8000}.example")).reason is Reason.MALFORMED
+    assert list(remembered) == [((LISTED,), "https://a.example")]
+
+
+def test_remembered_decisions_are_bounded_and_each_is_its_own_policies(monkeypatch):
+    monkeypatch.setattr(protocol, "_remembered", remembered := {})
+    for number in range(3 * protocol.REMEMBERED):
+        assert not decide([LISTED], request(f"https://other{number}.example")).allowed
+        assert len(remembered) <= protocol.REMEMBERED
+        assert decide([LISTED], request("https://a.example")).policy is LISTED
+        assert decide([WITH_CREDENTIALS], request("https://a.example")).policy is WITH_CREDENTIALS
