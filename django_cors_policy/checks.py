@@ -12,7 +12,7 @@ from django_cors_policy.audit.tenants import database
 from django_cors_policy.cors.lint import Finding, Severity
 
 # An Error stops migrate and runserver: only for what cannot work, and for any origin with credentials.
-_ERRORS = frozenset({"CORS101", "CORS116", "CORS201"})
+_ERRORS = frozenset({"CORS101", "CORS116", "CORS201", "CORS417", "CORS419"})
 
 
 def register() -> None:

@@ -31,12 +31,15 @@ def test_the_tests_own_project_has_no_message():
         ({"CORS_ALLOW_ALL_ORIGINS": True, "CORS_ALLOW_CREDENTIALS": True}, "CORS101", checks.ERROR),
         ({"CORS_ALLOW_ALL_ORIGINS": "False"}, "CORS116", checks.ERROR),
         ({"CORS_ALLOWED_ORIGIN_REGEXES": ["("]}, "CORS201", checks.ERROR),
+        ({"CORS_TENANT_RESOLVER": "nowhere.at_all"}, "CORS417", checks.ERROR),
         # Everything else only warns, a critical finding too.
         (
             {
                 "CORS_ALLOWED_ORIGINS": ["https://*.github.io"],
                 "CORS_ALLOW_CREDENTIALS": True,
                 "CORS_ALLOW_METHODS": ["GET"],
+                "CORS_URLS_REGEX": "^/api/",
+                "ALLOWED_HOSTS": [],
             },
             "CORS105",
             checks.WARNING,

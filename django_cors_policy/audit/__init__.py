@@ -1,15 +1,19 @@
 """What cors_audit and the system checks run: each source gives findings, a Report holds them."""
 
 from collections.abc import Collection, Iterator
+from typing import TYPE_CHECKING
 
 from django.core.exceptions import ImproperlyConfigured
 from django.db import Error
 
 from django_cors_policy import conf
-from django_cors_policy.audit import settings, stack, tenants
-from django_cors_policy.audit.report import Report
+from django_cors_policy.audit import cookies, judge, resolver, settings, stack, suppressions, tenants, urlconf
+from django_cors_policy.audit.report import NotRun, Report
 from django_cors_policy.cors import quoted
 from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule, Severity
+
+if TYPE_CHECKING:
+    from django_cors_policy.audit.probe import Wanted
 
 __all__ = [
     "RULES",
@@ -23,7 +27,19 @@ __all__ = [
 ]
 
 RULES: tuple[Rule, ...] = tuple(
-    sorted((*LINT_RULES, *settings.RULES, *stack.RULES, *tenants.RULES), key=lambda rule: rule.code)
+    sorted(
+        (
+            *LINT_RULES,
+            *settings.RULES,
+            *suppressions.RULES,
+            *stack.RULES,
+            *cookies.RULES,
+            *resolver.RULES,
+            *judge.RULES,
+            *tenants.RULES,
+        ),
+        key=lambda rule: rule.code,
+    )
 )
 
 UnknownTenant = tenants.UnknownTenant
@@ -34,6 +50,7 @@ def static_findings() -> Iterator[Finding]:
     """Find what the settings and the stack alone tell; no database."""
     yield from settings.findings()
     yield from stack.findings()
+    yield from cookies.findings()
 
 
 def stored_findings(only: Collection[str] | None = None) -> Iterator[Finding]:
@@ -45,21 +62,64 @@ def stored_findings(only: Collection[str] | None = None) -> Iterator[Finding]:
         yield from tenants.findings(only)
 
 
-def audit(only: Collection[str] | None = None) -> Report:
+def audit(only: Collection[str] | None = None, *, wanted: "Wanted | None" = None) -> Report:
     """Run every rule; with ``only``, look at these tenants' policies alone, beside the settings.
 
-    A database that cannot be read is the report's ``failure``; the settings are looked at all the same. Raises
-    UnknownTenant for a key that has no policy.
+    A URLconf or a database that cannot be read is the report's ``failure``; all else is looked at all the same. With
+    ``wanted``, requests are sent too. After Ctrl-C the report holds what was found so far. Raises UnknownTenant for a
+    key that has no policy, UnknownPath for a path that no route matches.
     """
-    findings = list(static_findings())
+    findings: list[Finding] = []
+    try:
+        report = _without_requests(only, findings)
+        return report if wanted is None else _with_requests(report, wanted)
+    except KeyboardInterrupt:
+        return Report(findings, rules=len(RULES), not_looked_at=["what comes after Ctrl-C"], interrupted=True)
+
+
+def _with_requests(report: Report, wanted: "Wanted") -> Report:
+    from django_cors_policy.audit.probe import probe  # noqa: PLC0415 -- Django's test client is no server's business
+
+    probed = probe(wanted)
+    not_sent = [NotRun(tuple(rule.code for rule in judge.RULES), probed.failure)] if probed.failure else []
+    return Report(
+        [*report.findings, *probed.findings],
+        rules=report.rules,
+        policies=report.policies,
+        requests=probed.requests,
+        not_looked_at=[*report.not_looked_at[:-1], *probed.not_looked_at],
+        failure="; ".join(filter(None, (report.failure, probed.failure))) or None,
+        not_run=[*report.not_run, *not_sent],
+        interrupted=probed.interrupted,
+    )
+
+
+def _without_requests(only: Collection[str] | None, findings: list[Finding]) -> Report:
+    findings += static_findings()
+    findings += resolver.findings()
+    not_run = []
+    if (fault := urlconf.failure()) is not None:
+        not_run.append(NotRun(_registered(urlconf.NEEDED_BY), fault))
     if only is None and conf.current().resolver is None:
         switched_off = "the stored policies, since CORS_TENANT_RESOLVER is None"
-        return Report(findings, rules=len(RULES), not_looked_at=[switched_off])
+        return Report(findings, rules=len(RULES), not_looked_at=[switched_off], failure=fault, not_run=not_run)
+    policies, left_out = 0, []
     try:
         findings += stored_findings(only)
         policies, disabled = tenants.count(only), tenants.count(only, enabled=False)
     except (Error, ImproperlyConfigured) as error:
-        failure = f"the stored policies cannot be read: {quoted(str(error))}; is the database there and migrated?"
-        return Report(findings, rules=len(RULES), not_looked_at=["the stored policies"], failure=failure)
-    left_out = [f"{disabled} disabled {'policy' if disabled == 1 else 'policies'}"] if disabled else []
-    return Report(findings, rules=len(RULES), policies=policies, not_looked_at=left_out)
+        why = quoted(str(error))
+        findings.append(tenants.unreadable(why))
+        unread = f"the stored policies cannot be read: {why}; is the database there and migrated?"
+        fault = f"{fault}; {unread}" if fault else unread
+        reported = {found.rule.code for found in findings}
+        codes = [rule.code for rule in tenants.RULES if rule.code not in reported]
+        not_run.append(NotRun(_registered(codes), unread))
+        left_out.append("the stored policies")
+    else:
+        left_out += [f"{disabled} disabled {'policy' if disabled == 1 else 'policies'}"] if disabled else []
+    return Report(findings, rules=len(RULES), policies=policies, not_looked_at=left_out, failure=fault, not_run=not_run)
+
+
+def _registered(codes: Collection[str]) -> tuple[str, ...]:
+    return tuple(rule.code for rule in RULES if rule.code in codes)

@@ -1,7 +1,9 @@
-"""The findings of one run, in a stable order, as text and as JSON."""
+"""The findings of one run, in a stable order, and as text."""
 
-import json
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
+from copy import copy
+from dataclasses import dataclass
+from typing import Any, Self
 
 from django_cors_policy.cors.lint import Finding, Severity
 
@@ -13,12 +15,44 @@ def one_line(text: str) -> str:
     return "".join(char if char.isprintable() else repr(char)[1:-1] for char in text)
 
 
+def encodable(line: str, stream: Any) -> str:
+    """Escape what a stream cannot encode: a name in a row must not end the report."""
+    encoding = getattr(stream, "encoding", None) or "utf-8"
+    return line.encode(encoding, "backslashreplace").decode(encoding)
+
+
+@dataclass(frozen=True, slots=True)
+class NotRun:
+    """Rules that could not look at all they should, by their codes, and why."""
+
+    codes: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Suppressed:
+    """A finding that CORS_AUDIT_SUPPRESS names, and the reason that is given there."""
+
+    finding: Finding
+    reason: str
+
+
+def in_order(found: Finding) -> tuple[int, str, str, str, str]:
+    """Give what findings are sorted by."""
+    return (-found.severity.rank, found.rule.code, found.tenant or "", found.subject, found.message)
+
+
 class Report:
     """Findings, the gravest first; equal ones by code, tenant and subject.
 
     ``rules`` and ``policies`` are how many were run and looked at: a clean report of nothing is no comfort.
-    ``not_looked_at`` names what was left out, ``failure`` what could not be read.
+    ``requests`` were sent in process. ``not_looked_at`` names what was left out, ``failure`` what could not be read,
+    ``not_run`` the rules that needed it; ``interrupted``: by Ctrl-C, before it was done. What is ``suppressed``, or
+    ``known`` to a baseline, is no longer among the findings.
     """
+
+    suppressed: tuple[Suppressed, ...] = ()
+    known: tuple[Finding, ...] = ()
 
     def __init__(
         self,
@@ -26,19 +60,44 @@ class Report:
         *,
         rules: int = 0,
         policies: int = 0,
+        requests: int = 0,
         not_looked_at: Iterable[str] = (),
         failure: str | None = None,
+        not_run: Iterable[NotRun] = (),
+        interrupted: bool = False,
     ) -> None:
         self.rules = rules
         self.policies = policies
+        self.requests = requests
         self.not_looked_at = (*not_looked_at, PROXY)
         self.failure = failure
-        self.findings = tuple(
-            sorted(
-                findings,
-                key=lambda found: (-found.severity.rank, found.rule.code, found.tenant or "", found.subject),
-            )
+        self.not_run = tuple(not_run)
+        self.interrupted = interrupted
+        self.findings = tuple(sorted(findings, key=in_order))
+
+    def refined(
+        self,
+        findings: Iterable[Finding],
+        *,
+        suppressed: Iterable[Suppressed] = (),
+        known: Iterable[Finding] = (),
+    ) -> Self:
+        """Give the same report with other findings, and with what was set aside of them."""
+        report = copy(self)
+        report.findings = tuple(sorted(findings, key=in_order))
+        report.suppressed = tuple(sorted(suppressed, key=lambda entry: in_order(entry.finding)))
+        report.known = tuple(sorted(known, key=in_order))
+        return report
+
+    def only(self, codes: Collection[str]) -> Self:
+        """Give the same report with the findings of these rules alone."""
+        report = self.refined(
+            (found for found in self.findings if found.rule.code in codes),
+            suppressed=(entry for entry in self.suppressed if entry.finding.rule.code in codes),
+            known=(found for found in self.known if found.rule.code in codes),
         )
+        report.rules = len(codes)
+        return report
 
     @property
     def summary(self) -> dict[str, int]:
@@ -52,22 +111,6 @@ class Report:
         """Tell whether any finding is as grave as this level, or graver."""
         return any(found.severity.rank >= level.rank for found in self.findings)
 
-    def as_json(self) -> str:
-        """Give the report as JSON, in ASCII; ``version`` grows when a field is removed or changes its meaning."""
-        findings = [
-            {
-                "code": found.rule.code,
-                "slug": found.rule.slug,
-                "severity": found.severity,
-                "subject": found.subject,
-                "tenant": found.tenant,
-                "message": found.message,
-                "hint": found.hint,
-            }
-            for found in self.findings
-        ]
-        return json.dumps({"version": 1, "findings": findings, "summary": self.summary}, indent=2)
-
     def as_text(self, colour: Callable[[Severity, str], str] = lambda _, text: text) -> Iterator[str]:
         """Give the report's lines; ``colour`` may dress a line's severity for a terminal."""
         for found in self.findings:
@@ -79,6 +122,12 @@ class Report:
         counts = [f"{count} {severity}" for severity, count in self.summary.items() if count]
         findings = "finding" if len(self.findings) == 1 else "findings"
         yield f"{len(self.findings)} {findings}: {', '.join(counts)}." if counts else "No findings."
+        if self.suppressed or self.known:
+            yield f"Not shown: {len(self.suppressed)} suppressed, {len(self.known)} in the baseline."
         policies = "policy" if self.policies == 1 else "policies"
         yield f"Looked at: the settings, the middleware and {self.policies} stored {policies}, by {self.rules} rules."
+        if self.requests:
+            yield f"Sent: {self.requests} requests through the project's own middleware."
+        for missed in self.not_run:
+            yield f"Not run to the end: {', '.join(missed.codes)}: {one_line(missed.reason)}."
         yield f"Not looked at: {'; '.join(self.not_looked_at)}."

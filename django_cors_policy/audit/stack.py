@@ -10,14 +10,12 @@ from django.conf import settings
 from django.conf.urls.i18n import is_language_prefix_patterns_used
 from django.middleware.cache import FetchFromCacheMiddleware, UpdateCacheMiddleware
 from django.middleware.common import CommonMiddleware
-from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.http import ConditionalGetMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
-from django.utils.http import is_same_domain
 from django.utils.module_loading import import_string
 
 from django_cors_policy import conf
-from django_cors_policy.cors import OriginPattern, PatternError, PolicySpec, parse_pattern
 from django_cors_policy.cors.lint import Finding, Rule, Severity
 from django_cors_policy.middleware import CorsMiddleware
 
@@ -49,15 +47,18 @@ BELOW_CACHE = Rule(
     "A cache stands above and replays answers with the headers of an origin that may be revoked.",
     524,
 )
+BELOW_STATIC = Rule(
+    "CORS405", "below-static", (Severity.LOW,), "WhiteNoise stands above and answers files with a * of its own.", None
+)
+BELOW_CONDITIONAL_GET = Rule(
+    "CORS406",
+    "below-conditional-get",
+    (Severity.LOW,),
+    "ConditionalGetMiddleware stands above: its 304 loses the headers.",
+    None,
+)
 SECOND_CORS = Rule(
     "CORS407", "second-cors", (Severity.HIGH,), "Another CORS package or middleware is active too.", None
-)
-CSRF_ORIGIN_MISSING = Rule(
-    "CORS408",
-    "csrf-origin-missing",
-    (Severity.MEDIUM,),
-    "An origin with credentials and unsafe methods that CSRF_TRUSTED_ORIGINS does not hold.",
-    None,
 )
 ANY_HOST = Rule(
     "CORS414",
@@ -71,8 +72,9 @@ RULES = (
     BELOW_REDIRECTING,
     BELOW_AUTHENTICATION,
     BELOW_CACHE,
+    BELOW_STATIC,
+    BELOW_CONDITIONAL_GET,
     SECOND_CORS,
-    CSRF_ORIGIN_MISSING,
     ANY_HOST,
 )
 
@@ -86,12 +88,13 @@ _AUTHENTICATES = re.compile(
 )
 _CORS = re.compile(r"[._]cors([._]|headers|middleware|$)|C(ors|ORS)(?![a-z])")
 _HOST_RESOLVERS = frozenset({"django_cors_policy.tenants.by_host", "django_cors_policy.tenants.by_subdomain"})
-_UNSAFE_METHODS = frozenset({"POST", "PUT", "PATCH", "DELETE"})
 _FIRST = f'Move "{CorsMiddleware.__module__}.{CorsMiddleware.__qualname__}" to the top of MIDDLEWARE.'
 
 
 @dataclass(frozen=True, slots=True)
-class _Layer:
+class Layer:
+    """One entry of MIDDLEWARE."""
+
     path: str
     middleware: Any  # a class, or a factory function
 
@@ -99,39 +102,49 @@ class _Layer:
         return isinstance(self.middleware, type) and issubclass(self.middleware, classes)
 
     @property
+    def bases(self) -> tuple[type, ...]:
+        return self.middleware.__mro__ if isinstance(self.middleware, type) else ()
+
+    @property
     def authenticates(self) -> bool:
         """Whether it is one of django.contrib.auth's, or made from one."""
-        bases = self.middleware.__mro__ if isinstance(self.middleware, type) else ()
         return any(
-            base.__module__ == "django.contrib.auth.middleware" and base.__name__ in _AUTHENTICATION for base in bases
+            base.__module__ == "django.contrib.auth.middleware" and base.__name__ in _AUTHENTICATION
+            for base in self.bases
         )
+
+    @property
+    def serves_static_files(self) -> bool:
+        """Whether it is WhiteNoise's, or made from it, and lets everyone read its files."""
+        from_whitenoise = any(base.__module__.partition(".")[0] == "whitenoise" for base in self.bases)
+        return from_whitenoise and getattr(settings, "WHITENOISE_ALLOW_ALL_ORIGINS", True)
 
     @property
     def may_refuse_early(self) -> bool:
         """Whether it has code of its own, not Django's, that runs before a view is chosen."""
         if not isinstance(self.middleware, type):
             return True
-        own = [base for base in self.middleware.__mro__ if not base.__module__.startswith("django.")]
+        own = [base for base in self.bases if not base.__module__.startswith("django.")]
         return any(name in vars(base) for base in own for name in ("__call__", "process_request"))
 
 
 def findings() -> Iterator[Finding]:
     """Find what the stack tells of the settings' policy, and of where every policy is served."""
-    layers = _layers()
+    layers = active_layers()
     own = [place for place, layer in enumerate(layers) if layer.is_a(CorsMiddleware)]
     yield from _missing(installed=apps.is_installed("django_cors_policy"), active=bool(own))
     yield from _second(layers, own)
     for layer in layers[: own[0]] if own else ():
         yield from _above(layer)
     yield from _any_host()
-    yield from csrf_findings(conf.current().spec)
 
 
-def _layers() -> list[_Layer]:
+def active_layers() -> list[Layer]:
+    """Give the middleware that can be imported, the outermost first."""
     layers = []
     for path in settings.MIDDLEWARE:
         try:
-            layers.append(_Layer(path, import_string(path)))
+            layers.append(Layer(path, import_string(path)))
         except Exception:  # noqa: BLE001, S112 -- Django itself says so when it starts, and better
             continue
     return layers
@@ -156,7 +169,7 @@ def _missing(*, installed: bool, active: bool) -> Iterator[Finding]:
         )
 
 
-def _second(layers: list[_Layer], own: list[int]) -> Iterator[Finding]:
+def _second(layers: list[Layer], own: list[int]) -> Iterator[Finding]:
     others = [layer.path for place, layer in enumerate(layers) if place not in own and _is_cors(layer.path)]
     others += [layers[place].path for place in own[1:]]
     others += [app for app in settings.INSTALLED_APPS if app.partition(".")[0] == "corsheaders"]
@@ -176,7 +189,7 @@ def _is_cors(path: str) -> bool:
     return package != "django_cors_policy" and _CORS.search(dot + rest) is not None
 
 
-def _above(layer: _Layer) -> Iterator[Finding]:
+def _above(layer: Layer) -> Iterator[Finding]:
     if why := _redirects(layer):
         yield Finding(
             BELOW_REDIRECTING,
@@ -213,9 +226,26 @@ def _above(layer: _Layer) -> Iterator[Finding]:
             + ("answers from the cache, also an origin that has been revoked." if fetches else "stores CORS headers."),
             _FIRST,
         )
+    if layer.serves_static_files:
+        yield Finding(
+            BELOW_STATIC,
+            Severity.LOW,
+            layer.path,
+            f"{layer.path} stands above CorsMiddleware: it answers static files itself, with Access-Control-Allow-"
+            "Origin: * for everyone, whatever the policies say.",
+            f"{_FIRST} Files that shall keep their * are left out of CORS_URLS_REGEX.",
+        )
+    if layer.is_a(ConditionalGetMiddleware):
+        yield Finding(
+            BELOW_CONDITIONAL_GET,
+            Severity.LOW,
+            layer.path,
+            f"{layer.path} stands above CorsMiddleware: the 304 that it makes of an answer has no CORS headers.",
+            _FIRST,
+        )
 
 
-def _redirects(layer: _Layer) -> str | None:
+def _redirects(layer: Layer) -> str | None:
     if layer.is_a(SecurityMiddleware) and settings.SECURE_SSL_REDIRECT:
         return "SECURE_SSL_REDIRECT"
     if layer.is_a(CommonMiddleware) and settings.PREPEND_WWW:
@@ -245,41 +275,3 @@ def _any_host() -> Iterator[Finding]:
             "Any Host header is accepted and the tenant is read from it: a request chooses what it is judged by.",
             "List the hosts that the project serves, with a leading dot for all subdomains.",
         )
-
-
-def csrf_findings(spec: PolicySpec) -> Iterator[Finding]:
-    """Find the origins of a policy whose unsafe requests CsrfViewMiddleware would refuse."""
-    if not spec.allow_credentials or _UNSAFE_METHODS.isdisjoint({str(method) for method in spec.allow_methods}):
-        return
-    if not any(layer.is_a(CsrfViewMiddleware) for layer in _layers()):
-        return
-    for written in spec.allowed_origins:
-        try:
-            pattern = parse_pattern(written)
-        except PatternError:
-            continue  # another rule's
-        if pattern.scheme in ("http", "https") and not _csrf_trusts(pattern):
-            yield Finding(
-                CSRF_ORIGIN_MISSING,
-                Severity.MEDIUM,
-                str(pattern),
-                f"{pattern} may send credentials and unsafe methods, but CSRF_TRUSTED_ORIGINS does not hold it: where "
-                "a view is protected by CsrfViewMiddleware, its POST gets a 403.",
-                ("List its ports one by one in" if pattern.any_port else f'Add "{pattern}" to')
-                + " CSRF_TRUSTED_ORIGINS, or take the unsafe methods out of the policy.",
-                spec.tenant,
-            )
-
-
-def _csrf_trusts(pattern: OriginPattern) -> bool:
-    host = str(pattern).partition("://")[2].removeprefix("*").removesuffix(":*")
-    for origin in settings.CSRF_TRUSTED_ORIGINS:
-        # As CsrfViewMiddleware compares: https://*.example.com is example.com and all below it.
-        scheme, _, trusted = origin.partition("://")
-        if pattern.any_port:
-            # A port has no wildcard there, and which ones are needed is not known here: any that is listed will do.
-            trusted = re.sub(":[0-9]+$", "", trusted)
-        same = is_same_domain(host, trusted.lstrip("*")) if "*" in trusted else host == trusted
-        if same and scheme == pattern.scheme:
-            return True
-    return False

@@ -1,21 +1,34 @@
 """What the stored policies tell, in one pass over them with bounded memory."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from dataclasses import replace
 from difflib import get_close_matches
 
-from django.conf import settings
+from django.conf import settings as django_settings
 from django.db import router
-from django.db.models import Prefetch
+from django.db.models import Count, Max, Min, Q, QuerySet
+from django.http import HttpRequest
 from django.utils import timezone
 
-from django_cors_policy import conf
+from django_cors_policy import conf, tenants
+from django_cors_policy.audit import cookies
 from django_cors_policy.audit.report import one_line
-from django_cors_policy.audit.settings import while_debugging
-from django_cors_policy.audit.stack import csrf_findings
-from django_cors_policy.cors import CredentialsError, LimitError, PolicyError, PolicySpec, compile_policy, quoted
+from django_cors_policy.audit.settings import is_development, while_debugging
+from django_cors_policy.cors import (
+    CredentialsError,
+    LimitError,
+    OriginPattern,
+    PatternError,
+    Policy,
+    PolicyError,
+    PolicySpec,
+    compile_policy,
+    parse_pattern,
+    quoted,
+)
 from django_cors_policy.cors.lint import Finding, Rule, Severity, lint
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from django_cors_policy.reading import MAX_ROWS
 
 STORED_ORIGIN_INVALID = Rule(
     "CORS601",
@@ -31,7 +44,32 @@ EXCEEDS_LIMITS = Rule(
     "A stored entry beyond CORS_TENANT_LIMITS: it is not served.",
     None,
 )
-RULES = (STORED_ORIGIN_INVALID, EXCEEDS_LIMITS)
+MAX_AGE_DELAYS = Rule(
+    "CORS308",
+    "max-age-delays-revocation",
+    (Severity.LOW,),
+    "A stored policy's preflights outlive a revocation for long.",
+    None,
+)
+EXPIRED_ORIGIN = Rule(
+    "CORS603", "expired-origin", (Severity.INFO,), "A stored entry has expired and is enabled still.", None
+)
+UNREACHABLE_TENANT = Rule("CORS604", "unreachable-tenant", (Severity.LOW,), "No request can be for this tenant.", None)
+SHARED_ORIGIN = Rule(
+    "CORS605", "shared-origin", (Severity.INFO,), "The policies of several tenants hold the same origin.", None
+)
+STORE_UNREADABLE = Rule("CORS606", "store-unreadable", (Severity.HIGH,), "The stored policies cannot be read.", None)
+RULES = (
+    MAX_AGE_DELAYS,
+    STORED_ORIGIN_INVALID,
+    EXCEEDS_LIMITS,
+    EXPIRED_ORIGIN,
+    UNREACHABLE_TENANT,
+    SHARED_ORIGIN,
+    STORE_UNREADABLE,
+)
+
+PROMPT = 600  # seconds that a tenant's preflights may live: the default of a stored policy
 
 BATCH = 500  # policies in memory at a time
 
@@ -48,18 +86,58 @@ def database() -> str:
 def findings(only: Collection[str] | None) -> Iterator[Finding]:
     """Find what the enabled policies tell, or those of some tenants. Raises UnknownTenant, django.db.Error."""
     alias = database()
-    policies = TenantPolicy.objects.using(alias).order_by("tenant")
     if only is not None:
         # What is not printable is nobody's key, and a driver may fail on it: NUL, half a character of a command line.
-        policies = policies.filter(tenant__in=[tenant for tenant in only if tenant.isprintable()])
-        known = set(policies.values_list("tenant", flat=True))
+        named = TenantPolicy.objects.using(alias).filter(tenant__in=[key for key in only if key.isprintable()])
+        known = set(named.values_list("tenant", flat=True))
         for tenant in only:
             if tenant not in known:
                 raise _unknown(tenant, alias)
+    about_the_admin: list[Finding] = []
+    for policy, origins in in_pages(alias, only):
+        yield from findings_of(policy, origins)
+        yield from _unreachable(policy.tenant)
+        if policy.allow_credentials and not about_the_admin:
+            # There is one admin: it is said once and not for every tenant.
+            about_the_admin = list(cookies.admin_findings(_with_served_credentials(*_served(policy, origins))))
+            yield from about_the_admin
+    yield from _shared(only, alias)
+    if only is None:
+        yield from _csrf_wider(alias)
+
+
+def in_pages(alias: str, only: Collection[str] | None = None) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
+    """Give the enabled policies by tenant, all or some, each with its origins. Raises django.db.Error.
+
+    No more than BATCH policies and MAX_ROWS origins are in memory. Each page is a query of its own: of one cursor over
+    all, MariaDB's driver reads every row at once, and PostgreSQL's does where server-side cursors are off.
+    """
+    rest = TenantPolicy.objects.using(alias).filter(enabled=True).defer("note").order_by("tenant")
+    if only is not None:
+        rest = rest.filter(tenant__in=only)
+    page = list(rest[:BATCH])
+    while page:
+        yield from _with_origins(page, alias)
+        page = list(rest.filter(tenant__gt=page[-1].tenant)[:BATCH]) if len(page) == BATCH else []
+
+
+def _with_origins(page: list[TenantPolicy], alias: str) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
     # From the same database: a router may send other reads to a replica.
-    origins = Prefetch("origins", AllowedOrigin.objects.using(alias))
-    for policy in policies.filter(enabled=True).prefetch_related(origins).iterator(chunk_size=BATCH):
-        yield from findings_of(policy)
+    stored = AllowedOrigin.objects.using(alias).defer("note").order_by("pk")
+    parts = [page]
+    while parts:
+        part = parts.pop()
+        # Of one policy as many are read as the store reads.
+        found = list(stored.filter(policy__in=part)[: MAX_ROWS + (len(part) > 1)])
+        if len(found) > MAX_ROWS:
+            half = len(part) // 2
+            parts += [part[half:], part[:half]]
+            continue
+        origins: dict[int, list[AllowedOrigin]] = {policy.pk: [] for policy in part}
+        for origin in found:
+            origins[origin.policy_id].append(origin)
+        for policy in part:
+            yield policy, origins[policy.pk]
 
 
 def count(only: Collection[str] | None, *, enabled: bool = True) -> int:
@@ -78,29 +156,26 @@ def _unknown(tenant: str, alias: str) -> UnknownTenant:
     return UnknownTenant(f"no policy is stored for tenant {quoted(tenant)}{meant}")
 
 
-def findings_of(policy: TenantPolicy) -> Iterator[Finding]:
+def findings_of(policy: TenantPolicy, origins: Iterable[AllowedOrigin] | None = None) -> Iterator[Finding]:
     """Find what one stored policy tells, enabled or not; its disabled and expired origins are not looked at."""
-    now = timezone.now()
-    served = [
-        origin.pattern
-        for origin in policy.origins.all()
-        if origin.enabled and (origin.expires_at is None or origin.expires_at > now)
-    ]
-    written = policy.spec(served)
-    errors = compile_policy(written, limits=conf.current().limits, strict=False).errors
-    spec = _as_served(written, errors)
-    found = lint(spec, debug=settings.DEBUG, tenants=True)
+    found_at = policy.origins.all() if origins is None else origins
+    spec, compiled = _served(policy, found_at)
+    for origin in found_at:
+        if origin.enabled and _is_expired(origin):
+            yield _expired(policy, origin)
+    found = lint(spec, development=is_development(), tenants=True)
     yield from found
     yield from while_debugging(found)
-    yield from csrf_findings(spec)
-    for error in errors:
+    yield from cookies.policy_findings(_with_served_credentials(spec, compiled))
+    yield from _max_age(policy)
+    for error in compiled.errors:
         if isinstance(error, CredentialsError):
             continue  # it is well formed, and CORS101 says what is wrong with it
         beyond = isinstance(error, LimitError)
         yield Finding(
             EXCEEDS_LIMITS if beyond else STORED_ORIGIN_INVALID,
             Severity.HIGH,
-            _subject(error),
+            subject(error),
             f"{error.message} "
             + ("The limit is served instead." if error.field == "preflight_max_age" else "It is not served."),
             "Lift the limit in CORS_TENANT_LIMITS, or change the entry." if beyond else "Correct it in the admin.",
@@ -108,24 +183,147 @@ def findings_of(policy: TenantPolicy) -> Iterator[Finding]:
         )
 
 
-def _as_served(written: PolicySpec, errors: Collection[PolicyError]) -> PolicySpec:
-    """Leave out what is not served: whatever else is wrong with it harms nobody."""
-    dropped = {(error.field, error.value) for error in errors if isinstance(error.value, str)}
+def written_and_compiled(policy: TenantPolicy, origins: Iterable[AllowedOrigin]) -> tuple[PolicySpec, Policy]:
+    """Give what a stored policy says now, without disabled and expired origins, and what is served of it."""
+    written = policy.spec(origin.pattern for origin in origins if origin.enabled and not _is_expired(origin))
+    return written, compile_policy(written, limits=conf.current().limits, strict=False)
+
+
+def _served(policy: TenantPolicy, origins: Iterable[AllowedOrigin]) -> tuple[PolicySpec, Policy]:
+    """Give a policy without the entries that are not served: whatever else is wrong with them harms nobody."""
+    written, compiled = written_and_compiled(policy, origins)
+    dropped = {(error.field, error.value) for error in compiled.errors if isinstance(error.value, str)}
 
     def served(field: str) -> tuple[object, ...]:
         return tuple(entry for entry in getattr(written, field) if (field, entry) not in dropped)
 
-    return replace(
+    spec = replace(
         written,
         allowed_origins=served("allowed_origins"),
         allow_methods=served("allow_methods"),
         allow_headers=served("allow_headers"),
         expose_headers=served("expose_headers"),
     )
+    return spec, compiled
 
 
-def _subject(error: PolicyError) -> str:
-    """Give the entry's own text, or the name of the field that holds no text."""
+def _with_served_credentials(spec: PolicySpec, compiled: Policy) -> PolicySpec:
+    return replace(spec, allow_credentials=compiled.allow_credentials)
+
+
+def _is_expired(origin: AllowedOrigin) -> bool:
+    return origin.expires_at is not None and origin.expires_at <= timezone.now()
+
+
+def _expired(policy: TenantPolicy, origin: AllowedOrigin) -> Finding:
+    return Finding(
+        EXPIRED_ORIGIN,
+        Severity.INFO,
+        one_line(origin.pattern)[:300],
+        f"It expired at {origin.expires_at:%Y-%m-%d %H:%M %Z} and is not served, though it is enabled.",
+        "Delete it, or give it a later date.",
+        policy.tenant,
+    )
+
+
+def _max_age(policy: TenantPolicy) -> Iterator[Finding]:
+    served = min(policy.max_age, conf.current().limits.max_age)
+    if served > PROMPT:
+        yield Finding(
+            MAX_AGE_DELAYS,
+            Severity.LOW,
+            "max_age",
+            f"A browser that holds a preflight's answer goes on for up to {served} seconds after an origin, a method "
+            "or a header has been taken out.",
+            f"Set it to {PROMPT} or less.",
+            policy.tenant,
+        )
+
+
+def _unreachable(tenant: str) -> Iterator[Finding]:
+    resolver = conf.current().resolver
+    if resolver is tenants.by_host:
+        hosts = [tenant]
+    elif resolver is tenants.by_subdomain:
+        hosts = [f"{tenant}{entry}" for entry in django_settings.ALLOWED_HOSTS if entry.startswith(".")]
+    else:
+        return  # a path's first segment may be anything, and a project's own resolver too
+    if django_settings.ALLOWED_HOSTS and not any(_resolves(resolver, host, tenant) for host in hosts):
+        yield Finding(
+            UNREACHABLE_TENANT,
+            Severity.LOW,
+            one_line(tenant)[:300],
+            "No Host that ALLOWED_HOSTS accepts leads to this tenant: its policy is never asked.",
+            "Add its host to ALLOWED_HOSTS, or correct the tenant's key.",
+            tenant,
+        )
+
+
+def _resolves(resolver: conf.Resolver, host: str, tenant: str) -> bool:
+    request = HttpRequest()
+    request.META = {"HTTP_HOST": host}
+    return resolver(request) == tenant
+
+
+def _shared(only: Collection[str] | None, alias: str) -> Iterator[Finding]:
+    """Find origins that several policies hold, by one query."""
+    origins = _origins_served(alias)
+    shared = (
+        origins.order_by("pattern")
+        .values("pattern")
+        .annotate(policies=Count("policy"), first=Min("policy__tenant"), last=Max("policy__tenant"))
+    )
+    if only is not None:
+        shared = shared.filter(pattern__in=origins.filter(policy__tenant__in=only).values("pattern"))
+    for row in shared.filter(policies__gt=1).iterator(chunk_size=BATCH):
+        try:
+            parse_pattern(row["pattern"])
+        except PatternError:
+            continue  # it is served for nobody
+        yield Finding(
+            SHARED_ORIGIN,
+            Severity.INFO,
+            row["pattern"],
+            f"The policies of {row['policies']} tenants hold it, among them {quoted(row['first'])} and "
+            f"{quoted(row['last'])}: its pages may read the answers of each.",
+            "See that it is no mistake: an origin is one owner's.",
+        )
+
+
+def _csrf_wider(alias: str) -> Iterator[Finding]:
+    """Find what CSRF trusts and no policy allows, by one query at most for each entry of CSRF_TRUSTED_ORIGINS."""
+    origins = _origins_served(alias)
+
+    def is_stored(trusted: OriginPattern) -> bool:
+        allows = Q(pattern__in=[str(trusted), *map(str, trusted.wider())])
+        if trusted.subdomains:
+            # It is there for tenants that come and go: one of them is reason enough.
+            _, _, below = str(trusted).partition("*")
+            allows |= Q(pattern__startswith=f"{trusted.scheme}://", pattern__endswith=below)
+        return origins.filter(allows).exists()
+
+    yield from cookies.csrf_wider(is_stored)
+
+
+def _origins_served(alias: str) -> QuerySet[AllowedOrigin]:
+    still = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
+    return AllowedOrigin.objects.using(alias).filter(still, enabled=True, policy__enabled=True)
+
+
+def unreadable(why: str) -> Finding:
+    """Give the finding that the stored policies could not be read."""
+    return Finding(
+        STORE_UNREADABLE,
+        Severity.HIGH,
+        database(),
+        f"The stored policies cannot be read: {why}. What a process knows is served for up to "
+        f"{conf.current().max_stale_seconds:g} seconds, then no tenant's; the settings' policy is served always.",
+        "See that the database answers, and run manage.py migrate django_cors_policy.",
+    )
+
+
+def subject(error: PolicyError) -> str:
+    """Give the entry's own text, cut, or the name of the field that holds no text."""
     if isinstance(error.value, str):
-        return one_line(error.value)[:300]
+        return one_line(error.value[:300])[:300]
     return "max_age" if error.field == "preflight_max_age" else error.field

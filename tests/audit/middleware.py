@@ -4,6 +4,7 @@ from django.contrib.auth.middleware import AuthenticationMiddleware, LoginRequir
 from django.middleware.cache import CacheMiddleware, FetchFromCacheMiddleware, UpdateCacheMiddleware
 from django.middleware.common import CommonMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
+from django.middleware.http import ConditionalGetMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.deprecation import MiddlewareMixin
@@ -125,6 +126,13 @@ class CacheReader(FetchFromCacheMiddleware):
 
 
 class CacheWriter(UpdateCacheMiddleware):
+    pass
+
+
+# --- answers with 304
+
+
+class OurConditionalGet(ConditionalGetMiddleware):
     pass
 
 

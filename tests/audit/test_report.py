@@ -1,11 +1,10 @@
-import json
 import random
 import re
 
 import pytest
 
 from django_cors_policy.audit import RULES, Report
-from django_cors_policy.audit.report import PROXY
+from django_cors_policy.audit.report import PROXY, NotRun, Suppressed
 from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule, Severity
 
 RULE = Rule("CORS901", "some-rule", tuple(Severity), "Something is found.", None)
@@ -81,49 +80,6 @@ def test_no_level_is_reached_without_findings(level):
     assert not Report([]).reaches(level)
 
 
-# --- JSON
-
-
-def test_the_json_report():
-    report = Report([finding("low", "*", "acme"), finding("critical", "X", rule=OTHER, hint="Do.")])
-    assert json.loads(report.as_json()) == {
-        "version": 1,
-        "findings": [
-            {
-                "code": "CORS902",
-                "slug": "other-rule",
-                "severity": "critical",
-                "subject": "X",
-                "tenant": None,
-                "message": "Message.",
-                "hint": "Do.",
-            },
-            {
-                "code": "CORS901",
-                "slug": "some-rule",
-                "severity": "low",
-                "subject": "*",
-                "tenant": "acme",
-                "message": "Message.",
-                "hint": "Hint.",
-            },
-        ],
-        "summary": {"critical": 1, "high": 0, "medium": 0, "low": 1, "info": 0},
-    }
-
-
-def test_an_empty_json_report_has_every_key():
-    report = json.loads(Report([]).as_json())
-    assert report == {"version": 1, "findings": [], "summary": dict.fromkeys(Severity, 0)}
-
-
-def test_json_is_ascii_without_control_characters_and_keeps_what_was_written():
-    written = "ü\n\x1b[31m\u202e\udcff"
-    text = Report([finding(subject=written, tenant=written)]).as_json()
-    assert all(line.isascii() and line.isprintable() for line in text.splitlines())
-    assert json.loads(text)["findings"][0]["tenant"] == written
-
-
 # --- text
 
 
@@ -153,6 +109,29 @@ def test_the_text_report():
 def test_the_text_report_ends_with_the_numbers_and_what_it_cannot_see(findings, line):
     first, _, last = list(Report(findings).as_text())[-3:]
     assert (first, last) == (line, f"Not looked at: {PROXY}.")
+
+
+def test_the_text_report_says_what_is_not_shown_and_what_was_not_run():
+    report = Report([], rules=3, not_run=[NotRun(("CORS901", "CORS902"), "away:\nno table")])
+    report = report.refined([], suppressed=[Suppressed(finding(), "Why.")], known=[finding(), finding("low")])
+    assert list(report.as_text())[:2] == ["No findings.", "Not shown: 1 suppressed, 2 in the baseline."]
+    assert list(report.as_text())[3] == r"Not run to the end: CORS901, CORS902: away:\nno table."
+
+
+def test_what_is_set_aside_stays_in_order():
+    low, high = finding("low"), finding("high")
+    report = Report([]).refined([], suppressed=[Suppressed(low, ""), Suppressed(high, "")], known=[low, high])
+    assert [entry.finding for entry in report.suppressed] == list(report.known) == [high, low]
+
+
+def test_a_report_of_some_rules_alone():
+    one, other = finding(), finding(rule=OTHER)
+    report = Report([one, other], rules=9)
+    report = report.refined([one, other], suppressed=[Suppressed(one, ""), Suppressed(other, "")], known=[one, other])
+    chosen = report.only({"CORS902"})
+    assert (chosen.findings, chosen.known, chosen.rules) == ((other,), (other,), 1)
+    assert [entry.finding for entry in chosen.suppressed] == [other]
+    assert (len(report.findings), report.rules) == (2, 9)
 
 
 def test_only_the_severity_is_coloured():

@@ -15,7 +15,7 @@ def test_a_project_without_cors_settings_has_no_finding():
 
 
 def test_settings_of_the_right_types_have_no_finding(settings):
-    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+    settings.CORS_ALLOWED_ORIGINS = settings.CSRF_TRUSTED_ORIGINS = ["https://app.tenants.example"]
     settings.CORS_ALLOW_CREDENTIALS = True
     settings.CORS_URLS_REGEX = re.compile("/api/")
     settings.CORS_PREFLIGHT_MAX_AGE = 0
@@ -36,6 +36,28 @@ def test_any_origin_is_graver_where_tenants_have_lists_of_their_own(settings, re
     settings.CORS_TENANT_RESOLVER = resolver
     settings.CORS_ALLOW_ALL_ORIGINS = True
     assert rows(audit.findings(), "CORS102") == [(severity, "CORS_ALLOW_ALL_ORIGINS")]
+
+
+# --- CORS109
+
+
+@pytest.mark.parametrize(
+    ("hosts", "debug", "found"),
+    [
+        (["api.example.com"], False, True),
+        (["localhost", "api.example.com"], False, True),
+        ([], False, True),
+        (["*"], False, True),
+        (["api.example.com"], True, False),
+        # A server that answers to names of this machine alone is development itself.
+        ([".localhost", "127.0.0.1", "[::1]", "LOCALHOST"], False, False),
+    ],
+)
+def test_an_origin_of_development_is_medium_where_others_are_served(settings, hosts, debug, found):
+    settings.ALLOWED_HOSTS = hosts
+    settings.DEBUG = debug
+    settings.CORS_ALLOWED_ORIGINS = ["http://localhost:3000"]
+    assert rows(audit.findings(), "CORS109") == ([("medium", "http://localhost:3000")] if found else [])
 
 
 # --- CORS115
@@ -150,9 +172,6 @@ def test_no_signal_to_listen_to_is_no_finding(monkeypatch, module):
         ("CORS_URLS_REGEX", "(", "no path at all"),
         ("CORS_URLS_REGEX", rb"/api/", "no path at all"),
         ("CORS_PREFLIGHT_STATUS", 201, 204),
-        ("CORS_TENANT_RESOLVER", "nowhere.at_all", None),
-        ("CORS_TENANT_RESOLVER", 7, None),
-        ("CORS_TENANT_RESOLVER", "django_cors_policy.cors.DEFAULT_MAX_AGE", None),
         ("CORS_POLICY_REFRESH_SECONDS", float("nan"), 1.0),
         ("CORS_POLICY_MAX_STALE_SECONDS", float("inf"), 300),
         ("CORS_POLICY_CACHE_SIZE", 0, 10_000),
@@ -207,6 +226,29 @@ def test_debug_with_ones_own_origins_is_no_finding(settings):
     settings.DEBUG = True
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com", "http://localhost:*"]
     assert list(audit.findings()) == []
+
+
+# --- CORS418
+
+
+@pytest.mark.parametrize(
+    ("refresh", "stale", "found"),
+    [
+        (1.0, 300, []),
+        (60, 60, []),
+        (0, 0, []),
+        (60.5, 300, ["CORS_POLICY_REFRESH_SECONDS"]),
+        (30, 29, ["CORS_POLICY_MAX_STALE_SECONDS"]),
+        (1, 0, ["CORS_POLICY_MAX_STALE_SECONDS"]),
+        (400, 300, ["CORS_POLICY_REFRESH_SECONDS", "CORS_POLICY_MAX_STALE_SECONDS"]),
+    ],
+)
+def test_a_long_refresh_and_a_short_outage_are_medium(settings, refresh, stale, found):
+    settings.CORS_POLICY_REFRESH_SECONDS = refresh
+    settings.CORS_POLICY_MAX_STALE_SECONDS = stale
+    assert rows(audit.findings(), "CORS418") == [("medium", subject) for subject in found]
+    settings.CORS_TENANT_RESOLVER = None
+    assert rows(audit.findings(), "CORS418") == []
 
 
 def test_where_django_cors_headers_is_not_installed_nothing_is_imported_for_it(settings, monkeypatch):

@@ -8,8 +8,8 @@ from django.test import Client
 from django.urls import path
 
 from django_cors_policy.audit import stack
-from django_cors_policy.cors import PolicySpec
 from tests.audit import rows
+from tests.audit.middleware import Calls
 
 OURS = "django_cors_policy.middleware.CorsMiddleware"
 STAND_INS = "tests.audit.middleware"
@@ -213,6 +213,63 @@ def test_djangos_pair_is_two_findings(settings):
     assert [severity for severity, _ in rows(findings, "CORS404")] == ["low", "high"]
 
 
+# --- CORS405
+
+
+@pytest.fixture
+def whitenoise(monkeypatch):
+    """Give the path of a middleware that WhiteNoise's module defines."""
+    module = ModuleType("whitenoise.middleware")
+    module.WhiteNoiseMiddleware = type("WhiteNoiseMiddleware", (Calls,), {"__module__": "whitenoise.middleware"})
+    monkeypatch.setitem(sys.modules, "whitenoise", ModuleType("whitenoise"))
+    monkeypatch.setitem(sys.modules, "whitenoise.middleware", module)
+    return "whitenoise.middleware.WhiteNoiseMiddleware"
+
+
+def test_whitenoise_above_is_low_and_below_is_no_finding(settings, whitenoise):
+    assert rows(above(settings, whitenoise), "CORS405") == [("low", whitenoise)]
+    assert above(settings, then=[whitenoise]) == []
+
+
+def test_what_is_made_from_whitenoise_is_whitenoise(settings, whitenoise, monkeypatch):
+    project = ModuleType("project_static")
+    project.Static = type("Static", (sys.modules["whitenoise.middleware"].WhiteNoiseMiddleware,), {})
+    monkeypatch.setitem(sys.modules, "project_static", project)
+    assert rows(above(settings, "project_static.Static"), "CORS405") == [("low", "project_static.Static")]
+
+
+def test_whitenoise_without_its_star_is_no_finding(settings, whitenoise):
+    settings.WHITENOISE_ALLOW_ALL_ORIGINS = False
+    assert above(settings, whitenoise) == []
+
+
+# --- CORS406
+
+
+@pytest.mark.parametrize("name", ["ConditionalGetMiddleware", "OurConditionalGet"])
+def test_conditional_get_above_is_low(settings, name):
+    assert rows(above(settings, name), "CORS406") == [("low", full(name))]
+
+
+def test_its_304_loses_the_headers_indeed(settings):
+    settings.CORS_TENANT_RESOLVER = None
+    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
+    settings.ROOT_URLCONF = __name__
+
+    def allowed(**headers):
+        response = Client().get("/tagged/", headers={"origin": "https://app.example.com", **headers})
+        return response.status_code, response.headers.get("Access-Control-Allow-Origin")
+
+    settings.MIDDLEWARE = [OURS, DJANGO["ConditionalGetMiddleware"]]
+    assert allowed(if_none_match='"1"') == (304, "https://app.example.com")
+    settings.MIDDLEWARE = settings.MIDDLEWARE[::-1]
+    assert allowed() == (200, "https://app.example.com")
+    assert allowed(if_none_match='"1"') == (304, None)
+
+
+urlpatterns = [path("tagged/", lambda request: HttpResponse("tagged", headers={"ETag": '"1"'}))]
+
+
 # --- CORS407
 
 
@@ -247,123 +304,6 @@ def test_django_cors_headers_beside_ours_is_high_as_an_app_and_as_middleware(set
 def test_django_cors_headers_named_by_its_config_is_found(settings):
     settings.INSTALLED_APPS = [*settings.INSTALLED_APPS, "corsheaders.apps.CorsHeadersAppConfig"]
     assert rows(stack.findings(), "CORS407") == [("high", "corsheaders.apps.CorsHeadersAppConfig")]
-
-
-# --- CORS408
-
-
-def policy(*origins, **fields):
-    return PolicySpec(allowed_origins=origins, **{"allow_credentials": True, **fields})
-
-
-@pytest.mark.parametrize(
-    "origin",
-    ["https://app.example.com", "http://app.example.com:8000", "https://*.example.com", "https://app.example.com:*"],
-)
-def test_an_origin_that_csrf_does_not_trust_is_medium(origin):
-    assert rows(stack.csrf_findings(policy(origin)), "CORS408") == [("medium", origin)]
-
-
-def test_the_settings_own_origins_are_looked_at(settings):
-    settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
-    assert rows(stack.findings(), "CORS408") == []
-    settings.CORS_ALLOW_CREDENTIALS = True
-    assert rows(stack.findings(), "CORS408") == [("medium", "https://app.example.com")]
-
-
-@pytest.mark.parametrize(
-    "fields",
-    [
-        {"allow_credentials": False},
-        {"allow_methods": ["GET", "HEAD", "OPTIONS"]},
-        {"allow_methods": []},
-        {"allow_methods": [None, 7]},
-    ],
-)
-def test_a_policy_without_credentials_or_unsafe_methods_is_no_finding(fields):
-    assert list(stack.csrf_findings(policy("https://app.example.com", **fields))) == []
-
-
-@pytest.mark.parametrize("method", ["POST", "PUT", "PATCH", "DELETE"])
-def test_each_unsafe_method_alone_is_enough(method):
-    assert len(list(stack.csrf_findings(policy("https://app.example.com", allow_methods=[method])))) == 1
-
-
-@pytest.mark.parametrize(
-    ("middleware", "found"), [([], 0), ([f"{STAND_INS}.OurCsrf"], 1), ([DJANGO["CsrfViewMiddleware"]], 1)]
-)
-def test_only_an_active_csrf_middleware_refuses(settings, middleware, found):
-    settings.MIDDLEWARE = [OURS, *middleware]
-    assert len(list(stack.csrf_findings(policy("https://app.example.com")))) == found
-
-
-@pytest.mark.parametrize("entry", ["https://App.example.com", "null", None, 7, "*", "capacitor://localhost"])
-def test_what_is_no_web_origin_is_for_other_rules(entry):
-    assert list(stack.csrf_findings(policy(entry))) == []
-
-
-@pytest.mark.parametrize(
-    ("trusted", "origin", "is_trusted"),
-    [
-        ("https://app.example.com", "https://app.example.com", True),
-        ("http://app.example.com", "https://app.example.com", False),
-        ("https://app.example.com:8443", "https://app.example.com", False),
-        ("https://app.example.com", "https://app.example.com:8443", False),
-        ("https://*.example.com", "https://app.example.com", True),
-        ("https://*.example.com", "https://a.b.example.com", True),
-        ("https://*.example.com", "https://example.com", True),
-        ("https://*.Example.com", "https://app.example.com", True),
-        ("https://*.example.com", "https://app.example.com:8443", False),
-        ("https://*.example.com:8443", "https://app.example.com:8443", True),
-        ("https://*.example.com", "https://notexample.com", False),
-        ("http://*.example.com", "https://app.example.com", False),
-        ("https://*", "https://app.example.com", False),
-    ],
-)
-def test_trust_is_what_djangos_own_middleware_makes_of_it(settings, trusted, origin, is_trusted):
-    settings.CSRF_TRUSTED_ORIGINS = [trusted]
-    assert (list(stack.csrf_findings(policy(origin))) == []) == is_trusted
-    client = Client(enforce_csrf_checks=True)
-    client.cookies["csrftoken"] = "c" * 32
-    headers = {"Origin": origin, "X-CSRFToken": "c" * 32}
-    response = client.post("/ok/", headers=headers, secure=True)
-    assert (response.status_code == 200) == is_trusted
-
-
-@pytest.mark.parametrize(
-    ("trusted", "origin", "is_trusted"),
-    [
-        ("https://*.example.com", "https://*.example.com", True),
-        ("https://*.example.com", "https://*.app.example.com", True),
-        ("https://*.app.example.com", "https://*.example.com", False),
-        ("https://app.example.com", "https://*.example.com", False),
-        # Django knows no wildcard for ports: the entry is there, and trusts nothing.
-        ("http://localhost:*", "http://localhost:*", False),
-        ("https://*.example.com:*", "https://*.example.com:*", False),
-        # Which ports are needed nobody knows here: one that is listed is enough.
-        ("http://localhost:3000", "http://localhost:*", True),
-        ("https://localhost:3000", "http://localhost:*", False),
-        ("http://localhost:3000", "http://api.localhost:*", False),
-        ("https://*.example.com:8443", "https://*.example.com:*", True),
-    ],
-)
-def test_a_wildcard_is_trusted_by_a_wildcard_as_wide(settings, trusted, origin, is_trusted):
-    settings.CSRF_TRUSTED_ORIGINS = [trusted]
-    assert (list(stack.csrf_findings(policy(origin))) == []) == is_trusted
-
-
-@pytest.mark.parametrize(
-    ("origin", "hint"),
-    [("https://*.example.com", 'Add "https://*.example.com" to'), ("http://localhost:*", "List its ports one by one")],
-)
-def test_the_hint_names_only_what_django_understands(origin, hint):
-    [finding] = stack.csrf_findings(policy(origin))
-    assert finding.hint.startswith(hint)
-
-
-def test_the_tenant_of_the_policy_is_the_tenant_of_the_finding():
-    [finding] = stack.csrf_findings(policy("https://app.example.com", tenant="acme"))
-    assert finding.tenant == "acme"
 
 
 # --- CORS414

@@ -1,17 +1,24 @@
-from datetime import timedelta
+import re
+from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.db import Error, connection, connections
 from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
-from django_cors_policy.audit import UnknownTenant, audit, policy_findings, stored_findings
+from django_cors_policy.audit import UnknownTenant, audit, policy_findings, stored_findings, tenants
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from tests.audit import rows
 
 pytestmark = pytest.mark.django_db
 
 ORIGIN = "https://app.acme.example"
+
+
+@pytest.fixture(autouse=True)
+def any_host(settings):
+    """Let every tenant's key be a host."""
+    settings.ALLOWED_HOSTS = ["*"]
 
 
 @pytest.fixture
@@ -182,6 +189,192 @@ def test_limits_that_were_tightened_later_are_obeyed(acme, settings):
     assert rows(stored_findings(), "CORS602") == [("high", "max_age")]
 
 
+# --- CORS308
+
+
+@pytest.mark.parametrize(
+    ("max_age", "limit", "found"), [(600, 7200, []), (601, 7200, [("low", "max_age")]), (7200, 600, [])]
+)
+def test_a_preflight_that_outlives_a_revocation_for_long_is_low(acme, settings, max_age, limit, found):
+    settings.CORS_TENANT_LIMITS = {"max_age": limit}  # which is served where a policy is beyond it
+    TenantPolicy.objects.update(max_age=max_age)
+    assert rows(stored_findings(), "CORS308") == found
+
+
+# --- CORS409
+
+
+@pytest.mark.parametrize(
+    ("stored", "trusted", "found"),
+    [
+        (ORIGIN, ORIGIN, False),
+        ("https://*.acme.example", ORIGIN, False),
+        ("https://*.acme.example:*", "https://app.acme.example:8443", False),
+        # A wildcard is for tenants that come and go.
+        (ORIGIN, "https://*.acme.example", False),
+        ("https://app.acme.example:8443", "https://*.acme.example:8443", False),
+        (ORIGIN, "https://*.acme.example:8443", True),
+        (ORIGIN, "http://*.acme.example", True),
+        (ORIGIN, "https://*.example.net", True),
+        ("https://app.notacme.example", "https://*.acme.example", True),
+        (ORIGIN, "https://other.acme.example", True),
+        (ORIGIN, "http://app.acme.example", True),
+        ("https://*.acme.example", "https://acme.example", True),
+    ],
+)
+def test_what_csrf_trusts_and_no_tenant_allows_is_low(acme, settings, stored, trusted, found):
+    settings.ALLOWED_HOSTS = ["api.example.org"]
+    settings.CSRF_TRUSTED_ORIGINS = [trusted]
+    acme.origins.create(pattern=stored)
+    assert rows(stored_findings(), "CORS409") == ([("low", trusted)] if found else [])
+
+
+@pytest.mark.parametrize("fields", [{"enabled": False}, {"expires_at": timezone.now()}])
+def test_an_origin_that_is_not_served_is_no_reason_for_csrfs_trust(acme, settings, fields):
+    settings.ALLOWED_HOSTS = ["api.example.org"]
+    settings.CSRF_TRUSTED_ORIGINS = [ORIGIN]
+    acme.origins.create(pattern=ORIGIN, **fields)
+    assert rows(stored_findings(), "CORS409") == [("low", ORIGIN)]
+
+
+def test_some_tenants_alone_do_not_tell_what_no_tenant_allows(acme, settings):
+    settings.ALLOWED_HOSTS = ["api.example.org"]
+    settings.CSRF_TRUSTED_ORIGINS = [ORIGIN]
+    assert rows(stored_findings(["acme"]), "CORS409") == []
+
+
+# --- credentials that are not served
+
+
+def test_credentials_beyond_the_limit_send_no_cookie(acme, settings):
+    settings.ALLOWED_HOSTS = ["api.example.org"]
+    TenantPolicy.objects.update(allow_credentials=True, allow_headers="")
+    acme.origins.create(pattern=ORIGIN)
+    cookies = {"CORS408", "CORS410", "CORS411", "CORS416"}
+    assert cookies <= {finding.rule.code for finding in stored_findings()}
+    settings.CORS_TENANT_LIMITS = {"credentials": False}
+    assert cookies.isdisjoint(finding.rule.code for finding in stored_findings())
+
+
+# --- CORS416
+
+
+def test_the_one_admin_is_one_finding_whatever_the_number_of_tenants(acme):
+    for name in ("globex", "initech", "umbrella"):
+        policy = TenantPolicy.objects.create(tenant=name, allow_credentials=name != "globex")
+        policy.origins.create(pattern=ORIGIN)
+    [finding] = [finding for finding in stored_findings() if finding.rule.code == "CORS416"]
+    assert (finding.subject, finding.tenant) == ("/admin/", "initech")
+
+
+# --- CORS603
+
+
+@pytest.mark.parametrize(
+    ("fields", "found"),
+    [
+        ({"expires_at": timezone.now() - timedelta(days=1)}, [("info", ORIGIN)]),
+        ({"expires_at": timezone.now() - timedelta(days=1), "enabled": False}, []),
+        ({"expires_at": timezone.now() + timedelta(days=1)}, []),
+        ({}, []),
+    ],
+)
+def test_an_origin_that_expired_and_is_enabled_still_is_info(acme, fields, found):
+    acme.origins.create(pattern=ORIGIN, **fields)
+    assert rows(stored_findings(), "CORS603") == found
+
+
+def test_the_time_is_said(acme):
+    acme.origins.create(pattern=ORIGIN, expires_at=datetime(2026, 1, 2, 3, 4, tzinfo=UTC))
+    [finding] = stored_findings()
+    assert "at 2026-01-02 03:04 UTC and" in finding.message
+    assert finding.tenant == "acme"
+
+
+# --- CORS604
+
+
+@pytest.mark.parametrize(
+    ("resolver", "hosts", "tenant", "is_reachable"),
+    [
+        ("by_host", ["api.acme.example"], "api.acme.example", True),
+        ("by_host", [".acme.example"], "api.acme.example", True),
+        ("by_host", [".Acme.example"], "acme.example", True),
+        ("by_host", ["*"], "api.acme.example", True),
+        ("by_host", ["[::1]"], "[::1]", True),
+        ("by_host", ["xn--bcher-kva.example"], "xn--bcher-kva.example", True),
+        ("by_host", ["other.example"], "api.acme.example", False),
+        ("by_host", ["*"], "api.acme.example:8000", False),
+        ("by_host", ["*"], "Api.acme.example", False),
+        ("by_host", ["*"], "https://api.acme.example", False),
+        ("by_host", ["*"], "a b", False),
+        ("by_subdomain", [".example.com", "example.net"], "acme", True),
+        ("by_subdomain", [".Example.com"], "acme", True),
+        ("by_subdomain", [".example.com", ".app.example.com"], "app", True),
+        ("by_subdomain", ["example.com"], "acme", False),
+        ("by_subdomain", ["*"], "acme", False),
+        ("by_subdomain", [".example.com"], "acme.eu", False),
+        ("by_path_prefix", ["other.example"], "acme", True),
+        # Nothing is served, or development's hosts alone: what will be allowed is not known.
+        ("by_host", [], "api.acme.example", True),
+        ("by_subdomain", [], "acme", True),
+    ],
+)
+def test_a_tenant_that_no_request_is_for_is_low(settings, resolver, hosts, tenant, is_reachable):
+    policy = TenantPolicy.objects.create(tenant="x")
+    past_validation(policy, tenant=tenant)
+    settings.ALLOWED_HOSTS = hosts
+    settings.CORS_TENANT_RESOLVER = f"django_cors_policy.tenants.{resolver}"
+    assert rows(stored_findings(), "CORS604") == ([] if is_reachable else [("low", tenant)])
+
+
+def test_a_projects_own_resolver_may_give_any_key(acme, settings):
+    settings.ALLOWED_HOSTS = ["other.example"]
+    settings.CORS_TENANT_RESOLVER = f"{__name__}.own"
+    assert list(stored_findings()) == []
+
+
+def own(request):
+    return "acme"
+
+
+# --- CORS605
+
+
+@pytest.fixture
+def sharing(acme):
+    """Give three policies of which two hold the same origin."""
+    acme.origins.create(pattern=ORIGIN)
+    TenantPolicy.objects.create(tenant="globex").origins.create(pattern=ORIGIN)
+    TenantPolicy.objects.create(tenant="initech").origins.create(pattern="https://initech.example")
+
+
+def test_an_origin_of_several_tenants_is_info_and_one_finding(sharing):
+    [finding] = stored_findings()
+    assert rows([finding], "CORS605") == [("info", ORIGIN)]
+    assert finding.tenant is None
+    assert "The policies of 2 tenants hold it, among them 'acme' and 'globex'" in finding.message
+
+
+@pytest.mark.parametrize(("only", "number"), [(["acme"], 1), (["globex", "initech"], 1), (["initech"], 0), ([], 0)])
+def test_a_named_tenants_origin_is_compared_with_all(sharing, only, number):
+    assert len(rows(stored_findings(only), "CORS605")) == number
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda: TenantPolicy.objects.filter(tenant="acme").update(enabled=False),
+        lambda: AllowedOrigin.objects.filter(policy__tenant="acme").update(enabled=False),
+        lambda: AllowedOrigin.objects.filter(policy__tenant="acme").update(expires_at=timezone.now()),
+        lambda: AllowedOrigin.objects.filter(pattern=ORIGIN).update(pattern="no origin"),
+    ],
+)
+def test_what_is_not_served_is_not_shared(sharing, change):
+    change()
+    assert rows(stored_findings(), "CORS605") == []
+
+
 # --- some tenants alone
 
 
@@ -253,12 +446,57 @@ def many():
 
 
 def test_queries_grow_with_batches_and_not_with_tenants(many):
-    assert count_queries(lambda: list(stored_findings())) == 1 + 2  # the policies, and their origins for each 500
+    # Policies and origins of each 500; the end; and the origins that several share.
+    assert count_queries(lambda: list(stored_findings())) == 2 * 2 + 1 + 1
 
 
 def test_named_tenants_take_one_query_more_and_not_one_each(many):
     only = [f"t{number:04}" for number in range(400)]
-    assert count_queries(lambda: list(stored_findings(only))) == 1 + 1 + 1
+    assert count_queries(lambda: list(stored_findings(only))) == 1 + 1 + 1 + 1
+
+
+def test_each_origin_that_csrf_trusts_takes_one_query_at_most(many, settings):
+    settings.ALLOWED_HOSTS = ["own.example"]
+    settings.CORS_ALLOWED_ORIGINS = ["https://listed.example"]
+    trusted = [
+        "https://own.example",
+        "https://listed.example",
+        ORIGIN,
+        "https://*.acme.example",
+        "https://else.example",
+    ]
+    settings.CSRF_TRUSTED_ORIGINS = trusted
+    assert count_queries(lambda: list(stored_findings())) == 2 * 2 + 1 + 1 + 3
+
+
+def test_no_more_policies_are_held_than_a_page_and_each_is_looked_at_once(many, monkeypatch):
+    monkeypatch.setattr(tenants, "BATCH", 300)
+    pages = []
+    with_origins = tenants._with_origins
+    monkeypatch.setattr(tenants, "_with_origins", lambda page, alias: pages.append(page) or with_origins(page, alias))
+    assert [policy.tenant for policy, _ in tenants.in_pages("default")] == [f"t{number:04}" for number in range(1000)]
+    assert [len(page) for page in pages] == [300, 300, 300, 100]
+
+
+def test_no_more_origins_are_held_than_the_store_reads_of_one_policy(acme, three, monkeypatch):
+    monkeypatch.setattr(tenants, "MAX_ROWS", 4)
+    patterns = [f"https://{number}.example" for number in range(7)]
+    acme.origins.bulk_create(AllowedOrigin(policy=acme, pattern=pattern) for pattern in patterns)
+    globex = TenantPolicy.objects.get(tenant="globex.example")
+    globex.origins.bulk_create(AllowedOrigin(policy=globex, pattern=pattern) for pattern in patterns[:3])
+    with CaptureQueriesContext(connection) as queries:
+        held = {policy.tenant: [str(origin) for origin in origins] for policy, origins in tenants.in_pages("default")}
+    assert (
+        held
+        == {
+            "acme": patterns[:4],  # the ones that the store reads
+            "acme.example": ["no origin"],
+            "globex.example": ["no origin", *patterns[:3]],
+            "initech.example": ["no origin"],
+        }
+    )
+    limits = [re.search(r"LIMIT (\d+)$", query["sql"]) for query in queries if "allowedorigin" in query["sql"]]
+    assert [int(limit[1]) for limit in limits] == [5, 5, 4, 4, 5, 4, 4]
 
 
 class ReadsGoToAReplica:

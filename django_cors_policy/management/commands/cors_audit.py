@@ -2,11 +2,22 @@
 
 import os
 import sys
+from datetime import date
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_cors_policy.audit import RULES, Severity, UnknownTenant, audit
+from django_cors_policy.audit.baseline import UnusableBaseline, against, as_baseline, read_baseline
+from django_cors_policy.audit.explain import UnknownRule, explain
+from django_cors_policy.audit.fixes import snippet
+from django_cors_policy.audit.formats import FORMATS
+from django_cors_policy.audit.naming import UnknownName, codes_of
+from django_cors_policy.audit.output import Output, UnusableOutput, format_called, outputs, write_whole
+from django_cors_policy.audit.probe import MAX_REQUESTS, Wanted
+from django_cors_policy.audit.report import Report, encodable
+from django_cors_policy.audit.routes import UnknownPath
+from django_cors_policy.audit.suppressions import suppress
 from django_cors_policy.cors import quoted
 
 
@@ -15,7 +26,17 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []  # noqa: RUF012 -- it reports more than they do
 
     def add_arguments(self, parser: CommandParser) -> None:
-        parser.add_argument("--format", choices=("text", "json"), default="text", help="how the report is printed")
+        # Without choices=: what is unknown is told in one line, with what is near.
+        parser.add_argument(
+            "--format", default="text", metavar="FORMAT", help=f"how the report is printed: {', '.join(FORMATS)}"
+        )
+        parser.add_argument(
+            "--output",
+            action="append",
+            default=[],
+            metavar="FORMAT=FILE",
+            help="write the report to a file too; may be given several times",
+        )
         parser.add_argument(
             "--fail-level",
             choices=[str(severity) for severity in Severity],
@@ -28,34 +49,149 @@ class Command(BaseCommand):
             metavar="KEY",
             help="of the stored policies, look at this tenant's alone; may be given several times",
         )
+        parser.add_argument("--probe", action="store_true", help="send requests through the project's own middleware")
+        parser.add_argument(
+            "--path",
+            action="append",
+            metavar="PATH",
+            help="with --probe: ask this path, and let its view answer GET and HEAD; may be given several times",
+        )
+        parser.add_argument(
+            "--max-requests",
+            type=int,
+            default=MAX_REQUESTS,
+            metavar="N",
+            help="with --probe: send at most so many (default: %(default)s)",
+        )
+        parser.add_argument(
+            "--seed",
+            type=int,
+            default=0,
+            metavar="N",
+            help="with --probe: what the requests are chosen by (default: 0)",
+        )
+        parser.add_argument("--no-progress", action="store_true", help="with --probe: show no progress on a terminal")
+        for option, what in (("--rule", "report this rule alone"), ("--exclude", "leave this rule out of the report")):
+            parser.add_argument(
+                option,
+                action="append",
+                default=[],
+                metavar="CODE",
+                help=f"{what}, by code or slug; may be given several times",
+            )
+        parser.add_argument("--baseline", metavar="FILE", help="report only what this file does not know")
+        parser.add_argument("--write-baseline", metavar="FILE", help="write what is found to this file")
+        parser.add_argument(
+            "--allow-partial", action="store_true", help="do not exit with 2 where rules could not run to their end"
+        )
+        parser.add_argument(
+            "--fix-hints",
+            action="store_true",
+            help="print, in place of the report, settings that resolve what has one mechanical answer",
+        )
         parser.add_argument("--list-rules", action="store_true", help="print every rule and exit")
+        parser.add_argument("--explain", metavar="CODE", help="print what a rule is about, and how to fix it, and exit")
 
     def handle(self, *_: Any, **options: Any) -> None:
         if options["list_rules"]:
-            for rule in RULES:
-                severities = " / ".join(rule.severities)
-                self.stdout.write(f"{rule.code} {rule.slug} ({severities}): {rule.summary}")
-            return
+            self._list_rules()
+        elif options["explain"] is not None:
+            self._explain(options["explain"])
+        else:
+            self._audit(options)
+
+    def _list_rules(self) -> None:
+        for rule in RULES:
+            severities = " / ".join(rule.severities)
+            self.stdout.write(f"{rule.code} {rule.slug} ({severities}): {rule.summary}")
+
+    def _explain(self, rule: str) -> None:
         try:
-            report = audit(options["tenant"])
-        except UnknownTenant as error:
+            self.stdout.write(explain(rule))
+        except UnknownRule as error:
+            raise CommandError(str(error), returncode=2) from error
+
+    def _audit(self, options: dict[str, Any]) -> None:
+        wanted = self._wanted(options)
+        try:
+            chosen, files, known = self._asked(options)
+            report = audit(options["tenant"], wanted=wanted)
+        except (UnknownTenant, UnknownPath, UnknownName, UnusableBaseline, UnusableOutput) as error:
             raise CommandError(str(error), returncode=2) from error
         except Exception as error:  # a fault of the audit's own must not pass for findings
             message = f"the audit failed: {quoted(f'{type(error).__name__}: {error}')}; --traceback shows where"
             raise CommandError(message, returncode=2) from error
-        if options["format"] == "json":
-            self.stdout.write(report.as_json())
-        else:
-            # By the stream that is written to: self.style goes by the process's own, and knows no NO_COLOR.
-            coloured = options["force_color"] or (self.stdout.isatty() and not os.environ.get("NO_COLOR"))
-            encoding = getattr(self.stdout, "encoding", None) or "utf-8"
-            for line in report.as_text(self._colour) if coloured else report.as_text():
-                # What the stream cannot encode is escaped: a name in a row must not end the report.
-                self.stdout.write(line.encode(encoding, "backslashreplace").decode(encoding))
-        if report.failure is not None:
-            raise CommandError(report.failure, returncode=2)
+        finally:
+            if wanted is not None and wanted.progress is not None:
+                self.stderr.write("\r\x1b[K", style_func=str, ending="")
+        report = suppress(report, RULES, today=date.today(), only=options["tenant"])
+        report = against(report.only(chosen), known)
+        self._print(report, chosen, options)
+        if report.interrupted:  # files keep what they held: half a report would close what is open
+            sys.exit(130)
+        failed = report.failure if not options["allow_partial"] else None
+        texts = {file.path: self._written(file.format, report, chosen, options) for file in files}
+        if options["write_baseline"] and failed is None:
+            texts[options["write_baseline"]] = as_baseline(report)
+        self._write(texts)
+        if failed is not None:
+            raise CommandError(failed, returncode=2)
         if report.reaches(Severity(options["fail_level"])):
             sys.exit(1)
+
+    def _wanted(self, options: dict[str, Any]) -> Wanted | None:
+        if not options["probe"]:
+            if options["path"]:
+                raise CommandError("--path is for --probe", returncode=2)
+            return None
+        shows = not options["no_progress"] and self.stderr.isatty()
+        return Wanted(
+            tenants=options["tenant"],
+            paths=options["path"] or (),
+            max_requests=options["max_requests"],
+            seed=options["seed"],
+            progress=self._show if shows else None,
+        )
+
+    def _show(self, sent: int, most: int) -> None:
+        """Keep one line of a terminal up to date; a hundred times, not for each of thousands of requests."""
+        if sent % max(most // 100, 1) == 0 or sent >= most:
+            done = min(sent * 30 // max(most, 1), 30)
+            bar = f"[{'#' * done:<30}] {sent} of at most {most} requests"
+            self.stderr.write(f"\r{bar}\x1b[K", style_func=str, ending="")
+
+    def _asked(self, options: dict[str, Any]) -> tuple[set[str], list[Output], dict[str, Severity]]:
+        """Give the rules, the files and what is known already, before anything is looked at."""
+        format_called(options["format"])
+        chosen = codes_of(options["rule"], RULES) or {rule.code for rule in RULES}
+        chosen -= codes_of(options["exclude"], RULES)
+        known = read_baseline(options["baseline"]) if options["baseline"] else {}
+        return chosen, outputs(options["output"]), known
+
+    def _print(self, report: Report, chosen: set[str], options: dict[str, Any]) -> None:
+        if options["fix_hints"]:
+            text = snippet(report.findings)
+        elif options["format"] == "text" and self._coloured(options):
+            text = "\n".join(report.as_text(self._colour))
+        else:
+            text = self._written(options["format"], report, chosen, options)
+        for line in text.split("\n"):
+            self.stdout.write(encodable(line, self.stdout))
+
+    def _written(self, name: str, report: Report, chosen: set[str], options: dict[str, Any]) -> str:
+        rules = [rule for rule in RULES if rule.code in chosen]
+        return FORMATS[name](report, rules, Severity(options["fail_level"]))
+
+    def _write(self, texts: dict[str, str]) -> None:
+        try:
+            for path, text in texts.items():
+                write_whole(path, text)
+        except UnusableOutput as error:
+            raise CommandError(str(error), returncode=2) from error
+
+    def _coloured(self, options: dict[str, Any]) -> bool:
+        # By the stream that is written to: self.style goes by the process's own, and knows no NO_COLOR.
+        return bool(options["force_color"] or (self.stdout.isatty() and not os.environ.get("NO_COLOR")))
 
     def _colour(self, severity: Severity, text: str) -> str:
         styles = {
