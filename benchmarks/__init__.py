@@ -1,4 +1,4 @@
-"""The middleware's cost, beside django-cors-headers and a middleware that does nothing, in one process.
+"""The middleware's cost, beside django-cors-headers and a middleware that does nothing.
 
 pip install .[benchmarks] && python -m benchmarks
 """

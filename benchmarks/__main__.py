@@ -1,81 +1,103 @@
-"""The table of costs, as text or JSON; exits 1 if a gate is missed."""
+"""The table of costs, beside django-cors-headers and a middleware that does nothing.
+
+Exits with 1 if a gate is missed, and with 2 if something that it needs is not there. What needs a database has one of
+its own, on the PostgreSQL server that DATABASE_URL names, and drops it at the end.
+"""
 
 import argparse
 import json
 import os
-import platform
+import signal
 import sys
-from collections.abc import Sequence
-from dataclasses import asdict
-from importlib.metadata import version
-from typing import Any
+from collections.abc import Collection, Sequence
+from contextlib import ExitStack
+from importlib import import_module
+from pathlib import Path
 
 import django
 
+from benchmarks.database import own_database
+from benchmarks.needs import NeedError, need_package, need_program
+from benchmarks.report import document, exit_code, rst, text
 from benchmarks.timing import Row
 
-JSON_VERSION = 1
-ROUNDS = 60
-SHORT_ROUNDS = 15
+ROUNDS = 80
+SHORT_ROUNDS = 24
+
+# What can be measured by itself, in the order of the rows: each module's measure() gives them.
+PARTS = {
+    "cases": "benchmarks.cases",
+    "tenants": "benchmarks.tenants",
+    "throughput": "benchmarks.throughput",
+    "freshness": "benchmarks.freshness",
+    "size": "benchmarks.size",
+}
+WITHOUT_POSTGRESQL = {"cases", "size"}
+WITH_GUNICORN = {"throughput", "freshness"}
 
 
-def verdict(row: Row, *, short: bool) -> str:
-    if row.gate is None:
-        return ""
-    return "MISSED" if row.is_missed(short=short) else "ok"
+def measure(parts: Collection[str], rounds: int, *, short: bool) -> list[Row]:
+    """Measure these parts, with Django set up, for a few tenants or for all."""
+    from benchmarks.tenants import FEW, MANY, make_tenants  # noqa: PLC0415 -- it needs Django set up
+
+    make_tenants(FEW if WITHOUT_POSTGRESQL.issuperset(parts) else MANY)
+    rows: list[Row] = []
+    for name, path in PARTS.items():
+        if name in parts:
+            module = import_module(path)
+            rows += module.measure(short=short) if name == "size" else module.measure(rounds)
+    return rows
 
 
-def text(rows: Sequence[Row], *, short: bool) -> str:
-    """Lay the rows out as a table, in which times are microseconds of one request."""
-    table: list[tuple[str, ...]] = [("case", "ours us", "theirs us", "reference us", "measured", "gate", "aim", "")]
-    for row in rows:
-        times = ["" if cost is None else f"{cost:,.2f}" for cost in (row.ours, row.theirs, row.reference)]
-        sign = ">=" if row.at_least else "<="
-        targets = ["" if target is None else f"{sign} {target:,}" for target in (row.gate, row.aim)]
-        measured = f"{row.value:,.2f}".removesuffix(".00") + row.unit
-        table.append((row.case, *times, measured, *targets, verdict(row, short=short)))
-    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
-    lines = []
-    for case, *cells in table:
-        right = (cell.rjust(width) for cell, width in zip(cells, widths[1:], strict=True))
-        lines.append("  ".join((case.ljust(widths[0]), *right)).rstrip())
-    return "\n".join(lines)
+def prepare(parts: Collection[str], stack: ExitStack) -> None:
+    """See to it that what the parts need is there until the stack is closed; raises NeedError."""
+    if "throughput" in parts:
+        need_program("wrk")
+    if not WITH_GUNICORN.isdisjoint(parts):
+        need_package("gunicorn")
+    if not WITHOUT_POSTGRESQL.issuperset(parts):
+        stack.enter_context(own_database())
+    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
+    django.setup()
 
 
-def document(rows: Sequence[Row], *, rounds: int, short: bool) -> dict[str, Any]:
-    """Give the same as data; ``version`` changes when a name in it does."""
-    return {
-        "version": JSON_VERSION,
-        "python": platform.python_version(),
-        "django": django.get_version(),
-        "django-cors-headers": version("django-cors-headers"),
-        "rounds": rounds,
-        "short": short,
-        "rows": [{**asdict(row), "missed": row.is_missed(short=short)} for row in rows],
-    }
-
-
-def exit_code(rows: Sequence[Row], *, short: bool) -> int:
-    return int(any(row.is_missed(short=short) for row in rows))
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m benchmarks", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    output = parser.add_mutually_exclusive_group()
+    output.add_argument("--json", action="store_true", help="print a JSON document")
+    output.add_argument("--rst", action="store_true", help="print the table as the README has it")
+    parser.add_argument("--short", action="store_true", help="fewer rounds, and only half of each ratio is asked for")
+    parser.add_argument("--rounds", type=int, help=f"how often all is timed ({ROUNDS}, or {SHORT_ROUNDS} with --short)")
+    parser.add_argument("--only", action="append", choices=PARTS, help="measure this part; may be given more than once")
+    parser.add_argument(
+        "--plot", type=Path, metavar="FILE.svg", help="also draw the cost against the number of origins"
+    )
+    options = parser.parse_args(arguments)
+    options.rounds = options.rounds or (SHORT_ROUNDS if options.short else ROUNDS)
+    return options
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
-    parser.add_argument("--json", action="store_true", help="print a JSON document")
-    parser.add_argument("--short", action="store_true", help="fewer rounds, and only half of each gate is asked for")
-    parser.add_argument("--rounds", type=int, help=f"how often all is timed ({ROUNDS}, or {SHORT_ROUNDS} with --short)")
-    options = parser.parse_args(arguments)
-    rounds = options.rounds or (SHORT_ROUNDS if options.short else ROUNDS)
+    options = parse(arguments)
+    parts = options.only or list(PARTS)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))  # ends servers and drops the database
+    with ExitStack() as stack:
+        try:
+            prepare(parts, stack)
+        except NeedError as error:
+            print(error, file=sys.stderr)
+            return 2
+        rows = measure(parts, options.rounds, short=options.short)
+        if options.plot is not None:
+            from benchmarks import plot  # noqa: PLC0415 -- it needs Django set up
 
-    os.environ["DJANGO_SETTINGS_MODULE"] = "benchmarks.settings"
-    django.setup()
-    from benchmarks.cases import measure  # noqa: PLC0415 -- it needs Django set up
-
-    rows = measure(rounds)
-    if options.json:
-        print(json.dumps(document(rows, rounds=rounds, short=options.short), indent=2))
-    else:
-        print(text(rows, short=options.short))
+            options.plot.write_text(plot.draw(plot.measure(options.rounds)))
+        if options.json:
+            print(json.dumps(document(rows, rounds=options.rounds, short=options.short), indent=2))
+        else:
+            print((rst if options.rst else text)(rows, short=options.short))
     return exit_code(rows, short=options.short)
 
 

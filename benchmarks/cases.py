@@ -1,58 +1,41 @@
-"""What is measured: requests as a browser sends them, and what answers them.
+"""What is measured in this process alone: what answers a request, and by which settings.
 
 Django has to be set up with benchmarks.settings before this is imported.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from io import BytesIO
-from typing import Any
+from functools import partial
+from time import process_time
+from typing import Any, TypeVar
 
 from corsheaders.middleware import CorsMiddleware as Theirs
 from django.conf import settings
-from django.core.handlers.asgi import ASGIRequest
-from django.core.handlers.wsgi import WSGIHandler, WSGIRequest
-from django.core.management import call_command
+from django.core.handlers.wsgi import WSGIHandler
 from django.core.signals import setting_changed
 from django.db import connection
 from django.http import HttpRequest, HttpResponse
 from django.test.utils import CaptureQueriesContext, override_settings
-from django.urls import path
 
-from benchmarks.timing import Call, Row, added, faster, run_at_once, slower, time_awaits, time_calls
+from benchmarks.requests import (
+    Origin,
+    asgi_request,
+    environ,
+    host,
+    listed,
+    no_origin,
+    origins,
+    subdomain,
+    tenant,
+    tenant_origin,
+    unlisted,
+    wsgi_request,
+)
+from benchmarks.timing import Call, Costs, Row, added, faster, run_at_once, slower, time_awaits, time_calls
+from benchmarks.urls import async_view, view
 from django_cors_policy.middleware import CorsMiddleware as Ours
-from django_cors_policy.models import AllowedOrigin, TenantPolicy
 
 CALLS = 50  # of each side in a round, after as many that are not timed
-TENANTS = 10
-
-# What else Chromium sends with a fetch() from another site.
-BROWSER = {
-    "Connection": "keep-alive",
-    "Sec-CH-UA": '"Chromium";v="140", "Not=A?Brand";v="24"',
-    "Sec-CH-UA-Mobile": "?0",
-    "Sec-CH-UA-Platform": '"Linux"',
-    "User-Agent": "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0",
-    "Accept": "*/*",
-    "Sec-Fetch-Site": "cross-site",
-    "Sec-Fetch-Mode": "cors",
-    "Sec-Fetch-Dest": "empty",
-    "Referer": "https://app1.example.com/",
-    "Accept-Encoding": "gzip, deflate, br, zstd",
-    "Accept-Language": "en-GB,en;q=0.9",
-}
-PREFLIGHT = {"Access-Control-Request-Method": "PUT", "Access-Control-Request-Headers": "content-type"}
-
-
-def view(_request: HttpRequest) -> HttpResponse:
-    return HttpResponse(b"{}", content_type="application/json")
-
-
-async def async_view(_request: HttpRequest) -> HttpResponse:
-    return HttpResponse(b"{}", content_type="application/json")
-
-
-urlpatterns = [path("items/", view)]
 
 
 class Noop:
@@ -63,91 +46,6 @@ class Noop:
 
     def __call__(self, request: HttpRequest) -> HttpResponse:
         return self.get_response(request)
-
-
-# --- origins and hosts, by the number of the call: new strings, that nobody has hashed yet ----------------------------
-
-Origin = Callable[[int], str | None]
-
-
-def listed(count: int) -> Origin:
-    """Give the origins of a list of so many, here and there in it."""
-    return lambda number: f"https://app{number * 97 % count}.example.com"
-
-
-def origins(count: int) -> list[str]:
-    return [f"https://app{number}.example.com" for number in range(count)]
-
-
-def subdomain(number: int) -> str:
-    return f"https://shop.customer{number * 37 % 100}.example.com"
-
-
-def unlisted(number: int) -> str:
-    return f"https://other{number % 10}.example.net"
-
-
-def no_origin(_: int) -> None:
-    return None
-
-
-def host(_: int) -> str:
-    return "".join(("api", ".example.com"))
-
-
-def tenant(number: int) -> str:
-    return f"customer{number % TENANTS}.tenants.example"
-
-
-def tenant_origin(number: int) -> str:
-    return f"https://app{number // TENANTS % 5}.customer{number % TENANTS}.example"
-
-
-# --- requests ---------------------------------------------------------------------------------------------------------
-
-
-def environ(origin: str | None, host: str, method: str) -> dict[str, Any]:
-    """Give a WSGI environment such as gunicorn's; of a preflight where the method is OPTIONS."""
-    fields = {"Host": host, **BROWSER, **(PREFLIGHT if method == "OPTIONS" else {})}
-    if origin is not None:
-        fields["Origin"] = origin
-    return {
-        "REQUEST_METHOD": method,
-        "PATH_INFO": "/items/",
-        "SCRIPT_NAME": "",
-        "QUERY_STRING": "",
-        "RAW_URI": "/items/",
-        "SERVER_NAME": "127.0.0.1",
-        "SERVER_PORT": "8000",
-        "SERVER_PROTOCOL": "HTTP/1.1",
-        "SERVER_SOFTWARE": "gunicorn",
-        "REMOTE_ADDR": "127.0.0.1",
-        "REMOTE_PORT": "40000",
-        "wsgi.url_scheme": "http",
-        "wsgi.input": BytesIO(),
-        **{f"HTTP_{name.upper().replace('-', '_')}": value for name, value in fields.items()},
-    }
-
-
-def wsgi_request(origin: str | None, host: str, method: str = "GET") -> WSGIRequest:
-    return WSGIRequest(environ(origin, host, method))
-
-
-def asgi_request(origin: str | None, host: str, method: str) -> ASGIRequest:
-    fields = {"Host": host, **BROWSER} | ({} if origin is None else {"Origin": origin})
-    scope = {
-        "type": "http",
-        "http_version": "1.1",
-        "method": method,
-        "scheme": "http",
-        "path": "/items/",
-        "root_path": "",
-        "query_string": b"",
-        "client": ("127.0.0.1", 40000),
-        "server": ("127.0.0.1", 8000),
-        "headers": [(name.lower().encode(), value.encode()) for name, value in fields.items()],
-    }
-    return ASGIRequest(scope, BytesIO())
 
 
 # --- settings ---------------------------------------------------------------------------------------------------------
@@ -171,9 +69,20 @@ def with_origins(count: int) -> dict[str, Any]:
     return {"CORS_ALLOWED_ORIGINS": origins(count)}
 
 
+_applied: dict[str, Any] = {}
+
+
 def apply(values: Mapping[str, Any]) -> None:
-    """Set settings and say so, as override_settings() does without the layer that it puts around all others."""
-    for name, value in {**DEFAULTS, **values}.items():
+    """Set settings and say so, as override_settings() does without the layer that it puts around all others.
+
+    What is set already is not said again: tenants stay in memory.
+    """
+    values = {**DEFAULTS, **values}
+    if values == _applied:
+        return
+    _applied.clear()
+    _applied.update(values)
+    for name, value in values.items():
         setattr(settings, name, value)
         setting_changed.send(Case, setting=name, value=value, enter=True)
 
@@ -187,11 +96,12 @@ class Case:
 
     ``request`` makes what is answered, of ``origin`` and ``host`` for the nth call; ``allowed`` tells what has to come
     of it. ``settings`` are those beside DEFAULTS; ``their_settings`` replace them where theirs writes it another way.
+    Where the case ``moves``, what is timed is not what was asked just before; the numbers of the calls go on.
     """
 
     request: Callable[[str | None, str, str], Any]
     origin: Origin
-    ours: Call
+    ours: Call | None = None
     theirs: Call | None = None
     reference: Call | None = None
     method: str = "GET"
@@ -201,23 +111,27 @@ class Case:
     their_settings: Mapping[str, Any] | None = None
     calls: int = CALLS
     is_async: bool = False
+    clock: Callable[[], float] = process_time
+    moves: bool = False
 
     def sides(self) -> list[tuple[str, Call, Mapping[str, Any]]]:
-        sides = [("ours", self.ours, self.settings)]
-        if self.theirs is not None:
-            sides.append(("theirs", self.theirs, self.settings if self.their_settings is None else self.their_settings))
-        if self.reference is not None:
-            sides.append(("reference", self.reference, self.settings))
-        return sides
+        theirs = self.settings if self.their_settings is None else self.their_settings
+        sides = [
+            ("ours", self.ours, self.settings),
+            ("theirs", self.theirs, theirs),
+            ("reference", self.reference, self.settings),
+        ]
+        return [(side, call, values) for side, call, values in sides if call is not None]
 
-    def requests(self, count: int) -> list[Any]:
-        return [self.request(self.origin(number), self.host(number), self.method) for number in range(count)]
+    def requests(self, turn: int = 0) -> list[Any]:
+        numbers = range(turn * self.calls, (turn + 1) * self.calls)
+        return [self.request(self.origin(number), self.host(number), self.method) for number in numbers]
 
     def check(self) -> None:
         """Raise AssertionError if a response is not what it has to be."""
         for side, call, values in self.sides():
             apply(values)
-            for number, request in enumerate(self.requests(self.calls)):
+            for number, request in enumerate(self.requests()):
                 answer = call(request)
                 headers = (run_at_once(answer) if self.is_async else answer).headers
                 found = headers.get("Access-Control-Allow-Origin"), headers.get("Vary", "").lower()
@@ -229,12 +143,13 @@ class Case:
         """Give the microseconds of one call of each side; the round's number tells which comes first."""
         sides = self.sides()
         first = number % len(sides)
-        time = time_awaits if self.is_async else time_calls
+        before, timed = (2 * number, 2 * number + 1) if self.moves else (0, 0)
+        time = time_awaits if self.is_async else partial(time_calls, clock=self.clock)
         costs = {}
         for side, call, values in sides[first:] + sides[:first]:
             apply(values)
-            time(call, self.requests(self.calls))  # all caches warm, theirs too
-            costs[side] = time(call, self.requests(self.calls))
+            time(call, self.requests(before))  # all caches warm, theirs too
+            costs[side] = time(call, self.requests(timed))
         return costs
 
 
@@ -254,7 +169,7 @@ def whole(middleware: type) -> Call:
 
 
 def make_cases() -> dict[str, Case]:
-    """Give the cases by name, in the order of the rows; those of tenants need make_tenants()."""
+    """Give the cases by name, in the order of the rows; those of tenants need them stored."""
     preflight: dict[str, Any] = {"request": wsgi_request, "ours": Ours(view), "theirs": Theirs(view)}
     actual = {**preflight, "reference": view}
     whole_preflight: dict[str, Any] = {"request": environ, "ours": whole(Ours), "theirs": whole(Theirs)}
@@ -277,17 +192,23 @@ def make_cases() -> dict[str, Case]:
     }
 
 
-def measure(rounds: int) -> list[Row]:
-    """Check all cases, time them in turns, and compare."""
-    make_tenants()
-    cases = make_cases()
+Name = TypeVar("Name")
+
+
+def take(cases: Mapping[Name, Case], rounds: int) -> dict[Name, Costs]:
+    """Check all cases, and time them in turns."""
     for case in cases.values():
         case.check()
-    costs: dict[str, dict[str, list[float]]] = {}
+    costs: dict[Name, dict[str, list[float]]] = {}
     for number in range(rounds):
         for name, case in cases.items():
             for side, cost in case.time(number).items():
                 costs.setdefault(name, {}).setdefault(side, []).append(cost)
+    return dict(costs)
+
+
+def measure(rounds: int) -> list[Row]:
+    costs = take(make_cases(), rounds)
     ten, many = added(costs["allowed"], "ours"), added(costs["10,000"], "ours")
     warm, cold = count_queries()
     return [
@@ -306,18 +227,6 @@ def measure(rounds: int) -> list[Row]:
         Row("warm tenant", warm, 0, unit=" queries"),
         Row("cold tenant", cold, 1, unit=" queries"),
     ]
-
-
-# --- tenants ----------------------------------------------------------------------------------------------------------
-
-
-def make_tenants() -> None:
-    """Create the tables, and tenants of five origins each."""
-    call_command("migrate", "django_cors_policy", verbosity=0)
-    policies = TenantPolicy.objects.bulk_create(TenantPolicy(tenant=tenant(number)) for number in range(TENANTS))
-    AllowedOrigin.objects.bulk_create(
-        AllowedOrigin(policy=policies[number % TENANTS], pattern=tenant_origin(number)) for number in range(5 * TENANTS)
-    )
 
 
 def count_queries() -> tuple[int, int]:
