@@ -17,6 +17,7 @@ FEW_CALLS = 5  # where one of theirs takes milliseconds
 MAX_ROUNDS = 20
 
 LABELS = {"ours": "django-cors-policy", "theirs": "django-cors-headers"}
+LEAST = 0.1  # microseconds: of few rounds a difference may come out at nothing or less, which has no logarithm
 Points = Mapping[str, Sequence[float]]  # side -> microseconds for each of COUNTS
 
 
@@ -54,6 +55,7 @@ STYLE = """
 
 def draw(points: Points) -> str:
     """Draw the lines; the page is part of the picture, so that it can be read wherever it is shown."""
+    points = {side: [max(cost, LEAST) for cost in costs] for side, costs in points.items()}
     decades = range(floor(log10(min(map(min, points.values())))), floor(log10(max(map(max, points.values())))) + 2)
 
     def x(count: float) -> float:

@@ -38,6 +38,17 @@ logger = logging.getLogger("django_cors_policy")
 # A member of an Enum takes longer to look up than a name.
 _PREFLIGHT = Kind.PREFLIGHT
 _VARY = ("Vary", "Origin")
+
+
+class _Lower(dict[str, str]):
+    """Lower-case names of the few headers that a Decision has: known texts, of which each is hashed once."""
+
+    def __missing__(self, name: str) -> str:
+        lower = self[name] = name.lower()
+        return lower
+
+
+_LOWER = _Lower()
 Response = TypeVar("Response", bound=HttpResponseBase)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
 # The request's own origin is nobody's blocked origin, and its other scheme is a proxy that is not declared.
@@ -129,9 +140,30 @@ def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpRes
 
 
 def _finish(decision: Decision, response: Response) -> Response:
-    """Make the response's Access-Control-* fields the decision's, whatever a view wrote, and its Vary complete."""
-    if _write_at_once(decision, response):
-        return response
+    """Make the response's Access-Control-* fields the decision's, whatever a view wrote, and its Vary complete.
+
+    Where the response holds nothing of the kind yet, as most, this goes to the private mapping behind Django's headers,
+    lower-case name to (name, value): the public interface encodes and checks every text again, which is 2 us of a
+    request. Where there is no such mapping, nothing is written to it.
+    """
+    try:
+        fields = response.headers._store
+    except AttributeError:
+        return _rewrite(decision, response)
+    if "vary" in fields:
+        return _rewrite(decision, response)
+    for name in fields:
+        if name < "b":  # access-control-*, and a few others for which the other way is no harm
+            return _rewrite(decision, response)
+    for field in decision.headers:
+        fields[_LOWER[field[0]]] = field
+    if decision.vary:
+        fields["vary"] = _VARY
+    return response
+
+
+def _rewrite(decision: Decision, response: Response) -> Response:
+    """Do it by Django's public interface, which takes any response."""
     headers = response.headers
     for name in [name for name in headers if name.lower().startswith("access-control-")]:
         del headers[name]
@@ -140,28 +172,6 @@ def _finish(decision: Decision, response: Response) -> Response:
     if decision.vary:
         patch_vary_headers(response, decision.vary)
     return response
-
-
-def _write_at_once(decision: Decision, response: HttpResponseBase) -> bool:
-    """Write to a response that holds nothing of the kind yet, as most; tell whether it was one.
-
-    This goes to the private mapping behind Django's headers, lower-case name to (name, value): the public interface
-    encodes and checks every text again, which is 2 us of a request. Where there is no such mapping, nothing is written.
-    """
-    try:
-        fields = response.headers._store
-    except AttributeError:
-        return False
-    if "vary" in fields:
-        return False
-    for name in fields:
-        if name < "b":  # access-control-*, and a few others for which the other way is no harm
-            return False
-    for field in decision.headers:
-        fields[field[0].lower()] = field
-    if decision.vary:
-        fields["vary"] = _VARY
-    return True
 
 
 class _Denials:

@@ -4,6 +4,7 @@ What takes servers is in tests/live/test_benchmarks_live.py.
 """
 
 import json
+import re
 import os
 import subprocess
 import sys
@@ -228,6 +229,12 @@ def test_the_plot_has_a_line_for_each_side_that_climbs_as_its_cost_does() -> Non
     assert theirs[3] - theirs[4] == pytest.approx((ours[0] - theirs[0]) * 1.016, rel=0.01)  # log10(27/2.6), log10(30/3)
     texts = {text.text for text in svg.iter("{http://www.w3.org/2000/svg}text")}
     assert {"django-cors-policy", "django-cors-headers", "3 µs", "27 ms", "1", "10,000"} <= texts
+
+
+def test_what_came_out_at_nothing_or_less_is_drawn_all_the_same() -> None:
+    svg = draw({"ours": [-0.4, 0.0, 0.1, 1.0, 10.0], "theirs": [1.0] * 5})
+    first, second, third = re.findall(r"[\d.]+,([\d.]+)", svg.partition('<polyline class="line ours"')[2])[:3]
+    assert first == second == third
 
 
 def test_costs_are_told_from_the_reference_of_the_same_round() -> None:
