@@ -4,8 +4,8 @@ What takes servers is in tests/live/test_benchmarks_live.py.
 """
 
 import json
-import re
 import os
+import re
 import subprocess
 import sys
 from collections import Counter
