@@ -2,7 +2,7 @@ import pytest
 from django.conf import settings
 from django.db import Error, connection
 
-from django_cors_policy import middleware, selection
+from django_cors_policy import middleware, reading, selection
 from django_cors_policy.store import store
 
 
@@ -25,6 +25,7 @@ def fresh_process(monkeypatch):
     """Let every test begin as a process that has just started, and start no thread behind its back."""
     threads = []
     monkeypatch.setattr(store, "_run_thread", threads.append)
+    monkeypatch.setattr(reading, "WAIT", 60.0)  # a machine that stands still for two seconds is no outage
     monkeypatch.setattr(middleware, "_denials", middleware._Denials())
     monkeypatch.setattr(selection, "_complained_at", float("-inf"))
     store.reset()
