@@ -61,7 +61,10 @@ class Places:
         self._views = views
         self._static = routes.static_path()
         self.limits: list[str] = []
-        stored = self._keys()
+        try:
+            stored = stored_keys()
+        except Error:
+            stored = []  # the audit says that they cannot be read
         keys = stored if only is None else [key for key in stored if key in only]
         chosen = keys if len(keys) <= most else sorted(chance.sample(keys, most))
         if len(keys) > most:
@@ -75,16 +78,6 @@ class Places:
         self.all = [*(Place(host, None, self._paths(None)) for host in own), *tenants]
         for tenant in {written.tenant(place.host, path.path) for place in self.all for path in place.paths} - {None}:
             store.get(str(tenant))  # into memory, before a transaction begins
-
-    def _keys(self) -> list[str]:
-        if conf.current().resolver is None:
-            return []
-        policies = TenantPolicy.objects.using(database()).filter(enabled=True)
-        try:
-            with transaction.atomic(using=database()):
-                return sorted(policies.values_list("tenant", flat=True))
-        except Error:
-            return []  # the audit says that they cannot be read
 
     def _of(self, tenant: str) -> Place | None:
         for host in (tenant, *(f"{tenant}{entry}" for entry in allowed_hosts() if entry.startswith("."))):
@@ -116,28 +109,42 @@ class Places:
 
     def cases(self, place: Place) -> Cases:
         """Give the origins for a place, of its policies and of everybody else's."""
-        paths = [path.path for path in place.paths]
-        policies = {id(policy): policy for path in paths for policy in self._written.policies(place.host, path)}
-        samples, wildcards, slow = _samples(list(policies.values()))
-        granted = [
-            origin
-            for origin in dict.fromkeys(samples)
-            if any(self._written.granting(place.host, path, origin) is not None for path in paths)
-        ]
-        others = [other for other in self.all if other is not place]
-        seeds = Seeds(
-            allowed=granted,
-            wildcards=wildcards,
-            hosts=list(dict.fromkeys([place.host, *(other.host for other in others[:_MOST_FOREIGN])])),
-            others=[origin for other in others for origin in self._own_origins(other)],
-            slow=slow,
-        )
-        hostile = [case for case in battery(seeds) if case.origin not in granted]
-        return Cases([Hostile(origin, ALLOWED, sendable=True) for origin in granted], hostile)
+        return cases(self._written, place, [other for other in self.all if other is not place])
 
-    def _own_origins(self, place: Place) -> list[str]:
-        stored = None if place.tenant is None else self._written.stored(place.tenant)
-        return [] if stored is None else _samples([stored])[0][:_MOST_OF_A_TENANT]
+
+def stored_keys() -> list[str]:
+    """Give the tenants that have a policy which is enabled; none where tenants are off. Raises django.db.Error."""
+    if conf.current().resolver is None:
+        return []
+    policies = TenantPolicy.objects.using(database()).filter(enabled=True)
+    with transaction.atomic(using=database()):
+        return sorted(policies.values_list("tenant", flat=True))
+
+
+def cases(written: Written, place: Place, others: Sequence[Place]) -> Cases:
+    """Give the origins for a place, of its policies and of the other places'."""
+    paths = [path.path for path in place.paths]
+    policies = {id(policy): policy for path in paths for policy in written.policies(place.host, path)}
+    samples, wildcards, slow = _samples(list(policies.values()))
+    granted = [
+        origin
+        for origin in dict.fromkeys(samples)
+        if any(written.granting(place.host, path, origin) is not None for path in paths)
+    ]
+    seeds = Seeds(
+        allowed=granted,
+        wildcards=wildcards,
+        hosts=list(dict.fromkeys([place.host, *(other.host for other in others[:_MOST_FOREIGN])])),
+        others=[origin for other in others for origin in _own_origins(written, other)],
+        slow=slow,
+    )
+    hostile = [case for case in battery(seeds) if case.origin not in granted]
+    return Cases([Hostile(origin, ALLOWED, sendable=True) for origin in granted], hostile)
+
+
+def _own_origins(written: Written, place: Place) -> list[str]:
+    stored = None if place.tenant is None else written.stored(place.tenant)
+    return [] if stored is None else _samples([stored])[0][:_MOST_OF_A_TENANT]
 
 
 def _samples(policies: Sequence[Grants]) -> tuple[list[str], list[str], list[str]]:

@@ -1,11 +1,9 @@
 """What the live stack really answers: hostile and allowed origins through the project's own middleware and URLconf."""
 
 import random
-from bisect import bisect_right
 from collections.abc import Callable, Collection, Sequence
-from dataclasses import dataclass, field
-from itertools import accumulate, product
-from typing import NamedTuple
+from dataclasses import dataclass
+from itertools import product
 
 from django.conf import settings
 from django.middleware.cache import FetchFromCacheMiddleware, UpdateCacheMiddleware
@@ -29,26 +27,20 @@ from django_cors_policy.audit.judge import (
 )
 from django_cors_policy.audit.layers import Layers
 from django_cors_policy.audit.places import Cases, Path, Place, Places
+from django_cors_policy.audit.plan import CONDITIONAL, DENIED, Block, Probed, Way, ask_of, picks, plain, sure
 from django_cors_policy.audit.sandbox import ETAG, OUTCOMES, REAL, Sandbox, sandbox
 from django_cors_policy.audit.stack import active_layers
-from django_cors_policy.audit.written import Grants, Written
-from django_cors_policy.cors import SAFELISTED_METHODS, is_forbidden_request_header, quoted
+from django_cors_policy.audit.written import Written
+from django_cors_policy.cors import quoted
 from django_cors_policy.cors.lint import Finding, Rule, Severity
 
 __all__ = ["MAX_REQUESTS", "RULES", "Probed", "Wanted", "probe"]
 
 MAX_REQUESTS = 20_000
-_MOST_ALLOWED = 3  # origins of a place that are sent in every way there is
 _MOST_CLOSELY = 2  # places that are looked at for what takes many requests
 _MOST_CACHED = 2  # paths of them, for caches
 _FOR_A_PLACE = 400  # requests without which a place is hardly looked at
 _FOR_BLAME = 200
-
-# Beside what a request's method and the stub's outcomes can be.
-_DENIED = "denied"  # a preflight that asks for what no policy allows
-_CONDITIONAL = "conditional"
-
-_Way = tuple[str, str, bool]  # the method, the outcome, and whether the visitor is logged in
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,30 +55,6 @@ class Wanted:
     max_requests: int = MAX_REQUESTS
     seed: int = 0
     progress: Callable[[int, int], None] | None = None
-
-
-@dataclass(slots=True)
-class Probed:
-    """What came of it. ``failure`` says why nothing could be sent; ``interrupted``: by Ctrl-C, after some."""
-
-    findings: list[Finding] = field(default_factory=list)
-    requests: int = 0
-    not_looked_at: list[str] = field(default_factory=list)
-    failure: str | None = None
-    interrupted: bool = False
-
-
-class _Block(NamedTuple):
-    """Origins (None: no Origin at all), each of which is sent in each of these ways to a path."""
-
-    place: Place
-    path: Path
-    cases: Sequence[Hostile | None]
-    ways: Sequence[_Way]
-
-    @property
-    def size(self) -> int:
-        return len(self.cases) * len(self.ways)
 
 
 class _Spent(Exception):  # noqa: N818 -- it tells what happened
@@ -154,15 +122,15 @@ class _Run:
         self._most = budget - min(_FOR_BLAME, budget // 10)
         cases = {place: self._places.cases(place) for place in self._places.all}
         full = [
-            _Block(place, path, [*cases[place].allowed, None, *cases[place].hostile], self._ways(path))
+            Block(place, path, [*cases[place].allowed, None, *cases[place].hostile], self._ways(path))
             for place in self._places.all
             for path in place.paths
         ]
         self._combinations = sum(block.size for block in full)
         try:
-            first = [_plain(block) for block in full if block.path == block.place.paths[0]]
-            self._send_some([_sure(block, cases[block.place]) for block in first], budget * 3 // 10)
-            self._send_some([_sure(block, cases[block.place]) for block in full], budget * 3 // 10)
+            first = [plain(block) for block in full if block.path == block.place.paths[0]]
+            self._send_some([sure(block, cases[block.place]) for block in first], budget * 3 // 10)
+            self._send_some([sure(block, cases[block.place]) for block in full], budget * 3 // 10)
             self._send_some([_from_others(block) for block in first], budget * 2 // 10)
             self._send_some(first, budget * 3 // 10)
             for place in self._places.all[:_MOST_CLOSELY]:
@@ -199,22 +167,15 @@ class _Run:
             self._wanted.progress(self._box.sent, min(self._wanted.max_requests, self._combinations))
         return answer
 
-    def _send_some(self, blocks: list[_Block], budget: int) -> bool:
+    def _send_some(self, blocks: list[Block], budget: int) -> bool:
         """Send all of these, or as many as the budget allows, chosen by the seed; tell whether it was all."""
-        ends = list(accumulate(block.size for block in blocks))
-        total = ends[-1] if ends else 0
-        chosen: Sequence[int] = range(total)
-        if total > budget:
-            chosen = sorted(self._chance.sample(range(total), budget))
-        for number in chosen:
-            at = bisect_right(ends, number)
-            block = blocks[at]
-            case, way = divmod(number - (ends[at] - block.size), len(block.ways))
-            self._judge(block, block.cases[case], block.ways[way])
-        return total <= budget
+        picked = picks(blocks, budget, self._chance)
+        for block, case, way in picked:
+            self._judge(block, case, way)
+        return len(picked) == sum(block.size for block in blocks)
 
-    def _judge(self, block: _Block, case: Hostile | None, way: _Way) -> None:
-        ask = self._ask(block.place, block.path, case, way)
+    def _judge(self, block: Block, case: Hostile | None, way: Way) -> None:
+        ask = ask_of(self._written, block, case, way, ETAG)
         if ask in self._asked:
             return
         self._asked.add(ask)
@@ -247,30 +208,16 @@ class _Run:
 
         self._hits.add(fault, ask, answer, place.tenant, persists)
 
-    def _ask(self, place: Place, path: Path, case: Hostile | None, way: _Way) -> Ask:
-        method, outcome, logged_in = way
-        headers = [] if case is None else [("Origin", case.origin)]
-        if method == _DENIED:
-            method = "OPTIONS"
-            headers.append(("Access-Control-Request-Method", "CORS-AUDIT"))
-        elif method == "OPTIONS":
-            grants = None if case is None else self._written.granting(place.host, path.path, case.origin)
-            headers += _wishes(grants)
-        elif outcome == _CONDITIONAL:
-            headers.append(("If-None-Match", ETAG))
-            outcome = "200"
-        return Ask(method, place.host, path.path, tuple(headers), outcome, logged_in)
-
-    def _ways(self, path: Path) -> list[_Way]:
+    def _ways(self, path: Path) -> list[Way]:
         visitors = (False, True) if self._box.session is not None else (False,)
         outcomes: tuple[str, ...] = ("200",)
         if path.kind == "view":
             outcomes = (REAL,)
         elif path.kind == "route":
-            outcomes = (*OUTCOMES, _CONDITIONAL)
+            outcomes = (*OUTCOMES, CONDITIONAL)
         ways = [("GET", outcome, visitor) for outcome, visitor in product(outcomes, visitors)]
         ways += [("HEAD", outcomes[0], visitor) for visitor in visitors]
-        return [*ways, ("OPTIONS", "200", False), (_DENIED, "200", False)]
+        return [*ways, ("OPTIONS", "200", False), (DENIED, "200", False)]
 
     # --- what takes more than one answer ---------------------------------------------------------------------------
 
@@ -326,29 +273,8 @@ class _Run:
             self._hits.add(Fault(PATH_VARIANT, Severity.HIGH, why), variant, answer, place.tenant, persists)
 
 
-def _sure(block: _Block, cases: Cases) -> _Block:
-    """Give what is looked at in every way: some allowed origins, none, and the two that anybody can have."""
-    return block._replace(cases=[*cases.allowed[:_MOST_ALLOWED], None, *cases.hostile[:2]])
-
-
-def _plain(block: _Block) -> _Block:
-    """Give every origin, in the two ways that matter most."""
-    ways = [("GET", block.ways[0][1], False), ("OPTIONS", "200", False)]
-    return block._replace(ways=ways)
-
-
-def _from_others(block: _Block) -> _Block:
+def _from_others(block: Block) -> Block:
     return block._replace(cases=[case for case in block.cases if case is not None and case.name == OTHER_TENANT])
-
-
-def _wishes(grants: Grants | None) -> list[tuple[str, str]]:
-    """Give a preflight's wishes: what a policy allows beyond what needs no listing, or what anybody might try."""
-    if grants is None:
-        return [("Access-Control-Request-Method", "PUT"), ("Access-Control-Request-Headers", "authorization")]
-    unsafe = [name for name in grants.methods if name not in SAFELISTED_METHODS and name not in ("*", "OPTIONS")]
-    names = sorted({name.lower() for name in grants.headers if name != "*" and not is_forbidden_request_header(name)})
-    wishes = [("Access-Control-Request-Method", unsafe[0] if unsafe else "GET")]
-    return [*wishes, ("Access-Control-Request-Headers", ",".join(names))] if names else wishes
 
 
 def _variants(path: str) -> list[str]:
