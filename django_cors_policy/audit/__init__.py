@@ -8,11 +8,13 @@ from django.db import Error
 
 from django_cors_policy import conf
 from django_cors_policy.audit import cookies, judge, resolver, settings, stack, suppressions, tenants, urlconf
-from django_cors_policy.audit.report import NotRun, Report
+from django_cors_policy.audit.report import NotRun, OverHttp, Report
 from django_cors_policy.cors import quoted
 from django_cors_policy.cors.lint import LINT_RULES, Finding, Rule, Severity
 
 if TYPE_CHECKING:
+    from django_cors_policy.audit.edge import Edge
+    from django_cors_policy.audit.plan import Probed
     from django_cors_policy.audit.probe import Wanted
 
 __all__ = [
@@ -62,17 +64,19 @@ def stored_findings(only: Collection[str] | None = None) -> Iterator[Finding]:
         yield from tenants.findings(only)
 
 
-def audit(only: Collection[str] | None = None, *, wanted: "Wanted | None" = None) -> Report:
+def audit(only: Collection[str] | None = None, *, wanted: "Wanted | None" = None, edge: "Edge | None" = None) -> Report:
     """Run every rule; with ``only``, look at these tenants' policies alone, beside the settings.
 
     A URLconf or a database that cannot be read is the report's ``failure``; all else is looked at all the same. With
-    ``wanted``, requests are sent too. After Ctrl-C the report holds what was found so far. Raises UnknownTenant for a
-    key that has no policy, UnknownPath for a path that no route matches.
+    ``wanted``, requests are sent too; with ``edge``, also over HTTP. After Ctrl-C the report holds what was found so
+    far. Raises UnknownTenant for a key that has no policy, UnknownPath for a path that no route matches.
     """
     findings: list[Finding] = []
     try:
         report = _without_requests(only, findings)
-        return report if wanted is None else _with_requests(report, wanted)
+        if wanted is not None:
+            report = _with_requests(report, wanted)
+        return report if edge is None or report.interrupted else _over_http(report, edge)
     except KeyboardInterrupt:
         return Report(findings, rules=len(RULES), not_looked_at=["what comes after Ctrl-C"], interrupted=True)
 
@@ -81,15 +85,32 @@ def _with_requests(report: Report, wanted: "Wanted") -> Report:
     from django_cors_policy.audit.probe import probe  # noqa: PLC0415 -- Django's test client is no server's business
 
     probed = probe(wanted)
-    not_sent = [NotRun(tuple(rule.code for rule in judge.RULES), probed.failure)] if probed.failure else []
+    return _joined(report, probed, judge.RULES, requests=probed.requests)
+
+
+def _over_http(report: Report, edge: "Edge") -> Report:
+    from django_cors_policy.audit.edge import RULES as EDGE_RULES  # noqa: PLC0415 -- nor is a client
+    from django_cors_policy.audit.edge import ask  # noqa: PLC0415
+
+    probed = ask(edge)
+    codes = tuple(rule.code for rule in EDGE_RULES)
+    sent = OverHttp(edge.origin, probed.requests, codes) if probed.requests else None
+    return _joined(report, probed, EDGE_RULES, requests=report.requests, over_http=sent)
+
+
+def _joined(
+    report: Report, probed: "Probed", rules: Collection[Rule], *, requests: int, over_http: OverHttp | None = None
+) -> Report:
+    not_run = [NotRun(tuple(rule.code for rule in rules), probed.failure)] if probed.failure else []
     return Report(
         [*report.findings, *probed.findings],
         rules=report.rules,
         policies=report.policies,
-        requests=probed.requests,
+        requests=requests,
+        over_http=over_http,
         not_looked_at=[*report.not_looked_at[:-1], *probed.not_looked_at],
         failure="; ".join(filter(None, (report.failure, probed.failure))) or None,
-        not_run=[*report.not_run, *not_sent],
+        not_run=[*report.not_run, *not_run],
         interrupted=probed.interrupted,
     )
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import asdict
 from typing import Any
 from xml.etree import ElementTree
 
@@ -39,7 +40,12 @@ def as_json(report: Report, rules: Sequence[Rule], level: Severity) -> str:  # n
             for entry, name in zip(report.suppressed, fingerprints(suppressed), strict=True)
         ],
         "in_baseline": len(report.known),
-        "looked_at": {"rules": report.rules, "policies": report.policies, "requests": report.requests},
+        "looked_at": {
+            "rules": report.rules,
+            "policies": report.policies,
+            "requests": report.requests,
+            **({} if report.over_http is None else {"over_http": asdict(report.over_http)}),
+        },
         "not_run": [{"codes": list(missed.codes), "reason": missed.reason} for missed in report.not_run],
         "not_looked_at": list(report.not_looked_at),
         "interrupted": report.interrupted,
@@ -241,9 +247,7 @@ def as_junit(report: Report, rules: Sequence[Rule], level: Severity) -> str:
 def _clean(report: Report, rules: Iterable[Rule]) -> Iterator[Rule]:
     busy = {found.rule.code for found in (*report.findings, *(entry.finding for entry in report.suppressed))}
     busy |= {code for missed in report.not_run for code in missed.codes}
-    if not report.requests:  # nothing was sent, so nothing passed
-        busy |= {rule.code for rule in rules if rule.code.startswith("CORS5")}
-    return (rule for rule in rules if rule.code not in busy)
+    return (rule for rule in rules if rule.code not in busy and report.asked_for(rule.code))
 
 
 def _class(rule: Rule) -> str:

@@ -104,6 +104,8 @@ _HINTS = {
     PATH_VARIANT: "Make CORS_URLS_REGEX and the URLconf agree, and rewrite no path below CorsMiddleware.",
 }
 
+_IN_FRONT = "If --probe does not show it, it is done in front of Django (proxy or CDN)."
+
 ALLOWED = "allowed"  # the name of a case that is to be let in
 OTHER_TENANT = "another tenant's"
 
@@ -225,7 +227,7 @@ class Compared:
     """The first answer of each kind of request, to compare those to other origins with."""
 
     def __init__(self, *, shared_cache: bool) -> None:
-        self._shared_cache = shared_cache
+        self.shared_cache = shared_cache
         self._first: dict[Ask, tuple[Ask, Answer]] = {}
 
     def fault(self, ask: Ask, answer: Answer) -> tuple[Fault, Ask] | None:
@@ -233,7 +235,7 @@ class Compared:
         other, first = self._first.setdefault(ask._replace(headers=_without_origin(ask)), (ask, answer))
         if first.cors == answer.cors or (varies(first) and varies(answer)):
             return None
-        shared = self._shared_cache or any(
+        shared = self.shared_cache or any(
             word in (answer.get("cache-control") or "").lower() for word in ("public", "s-maxage")
         )
         with_, against = _origin(ask) or "no Origin", _origin(other) or "no Origin"
@@ -268,8 +270,9 @@ _MOST_HOSTS = 10  # of which a rule's faults are told one by one
 
 @dataclass(slots=True)
 class Hits:
-    """The faults of one rule and host, told as one finding."""
+    """The faults of one rule and host, told as one finding. ``deployment`` is the origin that was asked over HTTP."""
 
+    deployment: str | None = None
     found: dict[tuple[str, Severity, str, str | None], Hit] = field(default_factory=dict)
 
     def add(
@@ -287,13 +290,15 @@ class Hits:
             number = hosts[code, severity] = hosts.get((code, severity), 0) + 1
             if number <= _MOST_HOSTS:
                 left = sum(key[:2] == (code, severity) for key in self.found) - number
-                yield _finding(hit, left if number == _MOST_HOSTS else 0)
+                yield _finding(hit, left if number == _MOST_HOSTS else 0, self.deployment)
 
 
-def _finding(hit: Hit, hosts: int) -> Finding:
+def _finding(hit: Hit, hosts: int, deployment: str | None) -> Finding:
     ask, fault = hit.ask, hit.fault
     origin = _origin(ask)
-    sent = f"{ask.method} https://{ask.host}{ask.path} from {quoted(origin) if origin is not None else 'no origin'}"
+    url = f"{deployment or f'https://{ask.host}'}{ask.path}"
+    sent = f"{ask.method} {url} from {quoted(origin) if origin is not None else 'no origin'}"
+    sent = sent if deployment is None else f"Over HTTP, {sent}"
     if ask.logged_in:
         sent += ", logged in"
     more = f" So are {hit.count - 1} more requests." if hit.count > 1 else ""
@@ -302,8 +307,8 @@ def _finding(hit: Hit, hosts: int) -> Finding:
     return Finding(
         fault.rule,
         fault.severity,
-        one_line(ask.host)[:300],
+        one_line(deployment or ask.host)[:300],
         f"{sent}: {fault.why}.{more}",
-        _HINTS[fault.rule],
+        _HINTS[fault.rule] if deployment is None else f"{_HINTS[fault.rule]} {_IN_FRONT}",
         hit.tenant,
     )

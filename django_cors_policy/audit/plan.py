@@ -1,6 +1,7 @@
 """Which requests are sent, and in which order: in process or over HTTP."""
 
 import random
+import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -13,6 +14,9 @@ from django_cors_policy.audit.places import Cases, Path, Place
 from django_cors_policy.audit.written import Grants, Written
 from django_cors_policy.cors import SAFELISTED_METHODS, is_forbidden_request_header
 from django_cors_policy.cors.lint import Finding
+
+# What is none is not served (CORS303, CORS304), and cannot be sent: RFC 9110 section 5.6.2.
+_TOKEN = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
 _MOST_ALLOWED = 3  # origins of a place that are sent in every way there is
 
@@ -96,7 +100,9 @@ def _wishes(grants: Grants | None) -> list[tuple[str, str]]:
     """Give a preflight's wishes: what a policy allows beyond what needs no listing, or what anybody might try."""
     if grants is None:
         return [("Access-Control-Request-Method", "PUT"), ("Access-Control-Request-Headers", "authorization")]
-    unsafe = [name for name in grants.methods if name not in SAFELISTED_METHODS and name not in ("*", "OPTIONS")]
-    names = sorted({name.lower() for name in grants.headers if name != "*" and not is_forbidden_request_header(name)})
+    methods = [name for name in grants.methods if _TOKEN.fullmatch(name)]
+    unsafe = [name for name in methods if name not in SAFELISTED_METHODS and name not in ("*", "OPTIONS")]
+    headers = [name.lower() for name in grants.headers if _TOKEN.fullmatch(name)]
+    names = sorted({name for name in headers if name != "*" and not is_forbidden_request_header(name)})
     wishes = [("Access-Control-Request-Method", unsafe[0] if unsafe else "GET")]
     return [*wishes, ("Access-Control-Request-Headers", ",".join(names))] if names else wishes

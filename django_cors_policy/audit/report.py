@@ -7,7 +7,7 @@ from typing import Any, Self
 
 from django_cors_policy.cors.lint import Finding, Severity
 
-PROXY = "what a proxy or CDN in front of Django adds or removes"  # which no rule here can see
+PROXY = "what a proxy or CDN in front of Django adds or removes"  # which is seen over HTTP alone
 
 
 def one_line(text: str) -> str:
@@ -30,6 +30,15 @@ class NotRun:
 
 
 @dataclass(frozen=True, slots=True)
+class OverHttp:
+    """The requests to a running deployment, and the rules that looked at its answers, by their codes."""
+
+    url: str
+    requests: int
+    codes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Suppressed:
     """A finding that CORS_AUDIT_SUPPRESS names, and the reason that is given there."""
 
@@ -46,9 +55,9 @@ class Report:
     """Findings, the gravest first; equal ones by code, tenant and subject.
 
     ``rules`` and ``policies`` are how many were run and looked at: a clean report of nothing is no comfort.
-    ``requests`` were sent in process. ``not_looked_at`` names what was left out, ``failure`` what could not be read,
-    ``not_run`` the rules that needed it; ``interrupted``: by Ctrl-C, before it was done. What is ``suppressed``, or
-    ``known`` to a baseline, is no longer among the findings.
+    ``requests`` were sent in process, others ``over_http``. ``not_looked_at`` names what was left out, ``failure`` what
+    could not be read, ``not_run`` the rules that needed it; ``interrupted``: by Ctrl-C, before it was done. What is
+    ``suppressed``, or ``known`` to a baseline, is no longer among the findings.
     """
 
     suppressed: tuple[Suppressed, ...] = ()
@@ -61,6 +70,7 @@ class Report:
         rules: int = 0,
         policies: int = 0,
         requests: int = 0,
+        over_http: OverHttp | None = None,
         not_looked_at: Iterable[str] = (),
         failure: str | None = None,
         not_run: Iterable[NotRun] = (),
@@ -69,7 +79,8 @@ class Report:
         self.rules = rules
         self.policies = policies
         self.requests = requests
-        self.not_looked_at = (*not_looked_at, PROXY)
+        self.over_http = over_http
+        self.not_looked_at = (*not_looked_at, *([PROXY] if over_http is None else []))
         self.failure = failure
         self.not_run = tuple(not_run)
         self.interrupted = interrupted
@@ -107,6 +118,12 @@ class Report:
             counts[found.severity] += 1
         return counts
 
+    def asked_for(self, code: str) -> bool:
+        """Tell whether what a rule looks at was there: some look at answers, which have to be asked for."""
+        if not code.startswith("CORS5") or self.requests:
+            return True
+        return self.over_http is not None and code in self.over_http.codes
+
     def reaches(self, level: Severity) -> bool:
         """Tell whether any finding is as grave as this level, or graver."""
         return any(found.severity.rank >= level.rank for found in self.findings)
@@ -128,6 +145,8 @@ class Report:
         yield f"Looked at: the settings, the middleware and {self.policies} stored {policies}, by {self.rules} rules."
         if self.requests:
             yield f"Sent: {self.requests} requests through the project's own middleware."
+        if self.over_http is not None:
+            yield f"Sent: {self.over_http.requests} requests over HTTP to {one_line(self.over_http.url)}."
         for missed in self.not_run:
             yield f"Not run to the end: {', '.join(missed.codes)}: {one_line(missed.reason)}."
         yield f"Not looked at: {'; '.join(self.not_looked_at)}."

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 
-from django_cors_policy.audit import RULES, Severity, UnknownTenant, audit
+from django_cors_policy.audit import RULES, Severity, UnknownTenant, audit, edge
 from django_cors_policy.audit.baseline import UnusableBaseline, against, as_baseline, read_baseline
 from django_cors_policy.audit.explain import UnknownRule, explain
 from django_cors_policy.audit.fixes import snippet
@@ -54,23 +54,38 @@ class Command(BaseCommand):
             "--path",
             action="append",
             metavar="PATH",
-            help="with --probe: ask this path, and let its view answer GET and HEAD; may be given several times",
+            help="with --probe: ask this path, and let its view answer GET and HEAD; with --url: ask it too; may be "
+            "given several times",
+        )
+        parser.add_argument(
+            "--url",
+            metavar="URL",
+            help="send GET and OPTIONS to a running deployment over HTTP; its views answer GET. Needs httpx",
+        )
+        parser.add_argument(
+            "--rate",
+            type=float,
+            default=edge.RATE,
+            metavar="N",
+            help="with --url: send at most so many requests a second (default: %(default)g)",
+        )
+        parser.add_argument(
+            "--timeout",
+            type=float,
+            default=edge.TIMEOUT,
+            metavar="SECONDS",
+            help="with --url: wait for an answer at most so long (default: %(default)g)",
         )
         parser.add_argument(
             "--max-requests",
             type=int,
-            default=MAX_REQUESTS,
             metavar="N",
-            help="with --probe: send at most so many (default: %(default)s)",
+            help=f"send at most so many (default: {MAX_REQUESTS} with --probe, {edge.MAX_REQUESTS} with --url)",
         )
         parser.add_argument(
-            "--seed",
-            type=int,
-            default=0,
-            metavar="N",
-            help="with --probe: what the requests are chosen by (default: 0)",
+            "--seed", type=int, default=0, metavar="N", help="what the requests are chosen by (default: 0)"
         )
-        parser.add_argument("--no-progress", action="store_true", help="with --probe: show no progress on a terminal")
+        parser.add_argument("--no-progress", action="store_true", help="show no progress on a terminal")
         for option, what in (("--rule", "report this rule alone"), ("--exclude", "leave this rule out of the report")):
             parser.add_argument(
                 option,
@@ -112,17 +127,17 @@ class Command(BaseCommand):
             raise CommandError(str(error), returncode=2) from error
 
     def _audit(self, options: dict[str, Any]) -> None:
-        wanted = self._wanted(options)
+        wanted, deployment = self._wanted(options)
         try:
             chosen, files, known = self._asked(options)
-            report = audit(options["tenant"], wanted=wanted)
+            report = audit(options["tenant"], wanted=wanted, edge=deployment)
         except (UnknownTenant, UnknownPath, UnknownName, UnusableBaseline, UnusableOutput) as error:
             raise CommandError(str(error), returncode=2) from error
         except Exception as error:  # a fault of the audit's own must not pass for findings
             message = f"the audit failed: {quoted(f'{type(error).__name__}: {error}')}; --traceback shows where"
             raise CommandError(message, returncode=2) from error
         finally:
-            if wanted is not None and wanted.progress is not None:
+            if any(asked is not None and asked.progress is not None for asked in (wanted, deployment)):
                 self.stderr.write("\r\x1b[K", style_func=str, ending="")
         report = suppress(report, RULES, today=date.today(), only=options["tenant"])
         report = against(report.only(chosen), known)
@@ -139,19 +154,26 @@ class Command(BaseCommand):
         if report.reaches(Severity(options["fail_level"])):
             sys.exit(1)
 
-    def _wanted(self, options: dict[str, Any]) -> Wanted | None:
-        if not options["probe"]:
-            if options["path"]:
-                raise CommandError("--path is for --probe", returncode=2)
-            return None
+    def _wanted(self, options: dict[str, Any]) -> tuple[Wanted | None, edge.Edge | None]:
+        """Give what is to be asked in process, and over HTTP."""
+        if options["path"] and not options["probe"] and options["url"] is None:
+            raise CommandError("--path is for --probe and --url", returncode=2)
         shows = not options["no_progress"] and self.stderr.isatty()
-        return Wanted(
-            tenants=options["tenant"],
-            paths=options["path"] or (),
-            max_requests=options["max_requests"],
-            seed=options["seed"],
-            progress=self._show if shows else None,
-        )
+        alike: dict[str, Any] = {
+            "tenants": options["tenant"],
+            "paths": options["path"] or (),
+            "seed": options["seed"],
+            "progress": self._show if shows else None,
+        }
+        if options["max_requests"] is not None:
+            alike["max_requests"] = options["max_requests"]
+        wanted = Wanted(**alike) if options["probe"] else None
+        if options["url"] is None:
+            return wanted, None
+        try:
+            return wanted, edge.Edge(options["url"], rate=options["rate"], timeout=options["timeout"], **alike)
+        except edge.UnusableEdge as error:
+            raise CommandError(str(error), returncode=2) from error
 
     def _show(self, sent: int, most: int) -> None:
         """Keep one line of a terminal up to date; a hundred times, not for each of thousands of requests."""
