@@ -4,12 +4,11 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from ipaddress import ip_network
 from itertools import product
 
 from .errors import PatternError, PatternReason, RegexError, quoted
 from .names import FORBIDDEN_METHODS, RESPONSE_ONLY_HEADERS, SAFELISTED_METHODS, is_forbidden_request_header, is_token
-from .origins import host_address, is_loopback
+from .origins import is_loopback, is_of_development
 from .patterns import ANY_ORIGIN, OriginPattern, compile_regex, is_public_suffix, parse_pattern, shared_hosting_suffix
 from .policy import PolicySpec
 from .regexes import Examination, Witness, examine, regex_samples
@@ -123,12 +122,6 @@ def _shown(value: object) -> str:
 
 # --- origins -------------------------------------------------------------------------------------------------------
 
-_PRIVATE = tuple(
-    map(
-        ip_network,
-        ("0.0.0.0/32", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"),
-    )
-)
 _NON_CANONICAL = frozenset(
     {
         PatternReason.CASE,
@@ -266,24 +259,28 @@ def _is_web(origin: OriginPattern) -> bool:
 
 
 def _development(policy: _Written) -> Iterator[Finding]:
-    for origin in policy.origins:
-        if not policy.development and _is_web(origin) and _is_of_development(origin.host):
-            yield policy.found(
-                "CORS109",
-                origin,
-                f"{quoted(str(origin))} belongs to development, and this server is not: whatever runs at "
-                f"{origin.sample!r}, on a visitor's machine or network, is trusted.",
-                "Keep it to the settings of development."
-                if policy.spec.tenant is None
-                else "Disable or remove it wherever others reach the server.",
-            )
-
-
-def _is_of_development(host: str) -> bool:
-    address = host_address(host)
-    if address is None:
-        return is_loopback(host) or f".{host}".endswith((".local", ".test"))
-    return address.is_loopback or any(address in network for network in _PRIVATE)
+    if policy.development:
+        return
+    found: list[tuple[object, str, str]] = [
+        (origin, quoted(str(origin)), origin.sample)
+        for origin in policy.origins
+        if _is_web(origin) and is_of_development(origin.host)
+    ]
+    found += [
+        (regex, quoted(regex.pattern), about.development)
+        for regex, about in policy.regexes
+        if about.development is not None
+    ]
+    for subject, shown, sample in found:
+        yield policy.found(
+            "CORS109",
+            subject,
+            f"{shown} belongs to development, and this server is not: whatever runs at {sample!r}, on a visitor's "
+            "machine or network, is trusted.",
+            "Keep it to the settings of development."
+            if policy.spec.tenant is None
+            else "Disable or remove it wherever others reach the server.",
+        )
 
 
 def _lookalike(policy: _Written) -> Iterator[Finding]:

@@ -2,7 +2,7 @@
 
 import re
 from dataclasses import dataclass
-from ipaddress import IPv4Address, IPv6Address, ip_address
+from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
 
 MAX_HOST = 253  # characters, RFC 1035 section 2.3.4 in its written form
 MAX_ORIGIN = 300  # characters; the longest http(s) origin has 267
@@ -16,6 +16,12 @@ _HTTP = re.compile(
 )
 _OTHER = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*)://([A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*)(?::(0|[1-9][0-9]{0,4}))?")
 _IPV6_LOOPBACK = IPv6Address("::1")
+_PRIVATE = tuple(
+    map(
+        ip_network,
+        ("0.0.0.0/32", "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "169.254.0.0/16", "fc00::/7", "fe80::/10"),
+    )
+)
 # No page has an origin of these: they are opaque (serialized as "null"), or no document is served from them.
 NEVER_ORIGINS = frozenset({"http", "https", "file", "ftp", "ws", "wss", "about", "blob", "data", "javascript"})
 
@@ -154,3 +160,14 @@ def is_loopback(host: str) -> bool:
         # Not is_loopback: whether it takes in IPv4-mapped addresses depends on the version of Python.
         return address == _IPV6_LOOPBACK
     return address is not None and address.is_loopback
+
+
+def is_of_development(host: str) -> bool:
+    """Tell whether a canonical host names another machine for each visitor: loopback, a private address, .local, .test.
+
+    Source: RFC 1918, RFC 4193, RFC 6761, RFC 6762.
+    """
+    address = host_address(host)
+    if address is None:
+        return is_loopback(host) or f".{host}".endswith((".local", ".test"))
+    return address.is_loopback or any(address in network for network in _PRIVATE)

@@ -10,7 +10,7 @@ from time import perf_counter
 from typing import Any
 
 from .growth import UNREADABLE, Growth, Timer, measured_growth
-from .origins import MAX_HOST, MAX_ORIGIN, host_address, is_loopback, parse_origin
+from .origins import MAX_HOST, MAX_ORIGIN, host_address, is_loopback, is_of_development, parse_origin
 from .patterns import ANYONE, is_public_suffix, registrable_domain
 
 
@@ -26,13 +26,15 @@ class Witness:
 class Examination:
     """What is known of a regex; None is for a fault that it was not found to have.
 
-    any_origin: any https host passes, such as this. null: ``null`` passes. unescaped_dot: the witness passes only since
+    any_origin: any https host passes, such as this. null: ``null`` passes. development: this passes, whose host is
+    another machine for each visitor. unescaped_dot: the witness passes only since
     a ``.`` stands for any character. open_domain: it passes otherwise, and belongs to none of the domains that the
     regex names. any_scheme: it passes with http. unanchored: its beginning would pass, as in match(), the whole not.
     """
 
     any_origin: str | None
     null: bool
+    development: str | None
     unescaped_dot: Witness | None
     open_domain: Witness | None
     any_scheme: Witness | None
@@ -59,6 +61,7 @@ def examine(regex: re.Pattern[str], *, timer: Timer = perf_counter) -> Examinati
     return Examination(
         any_origin=any_origin,
         null=regex.fullmatch("null") is not None,
+        development=_development(asked, skeletons, mentions),
         unescaped_dot=_witness(asked, unescaped_dot, strict.regex.pattern),
         open_domain=_witness(asked, open_domain, _pinned(mentions, pattern)),
         any_scheme=_witness(asked, _any_scheme(asked, skeletons, mentions), _HTTP.sub("https", pattern)),
@@ -295,6 +298,13 @@ def _escaped(atom: re.Match[str]) -> str:
 def _any_origin(asked: _Asked) -> str | None:
     askable = [origin for origin in ANYONE if len(origin) <= asked.longest]
     return askable[0] if askable and all(map(asked.takes, askable)) else None
+
+
+def _development(asked: _Asked, skeletons: _Skeletons, mentions: list[str]) -> str | None:
+    """Give the shortest origin of development: http://localhost:1 tells more than the same with evil in its place."""
+    rests = (*(rest for row in skeletons for rest in row), *mentions)
+    passing = (origin for origin in _origins(rests) if is_of_development(_host(origin)) and asked.takes(origin))
+    return min(passing, key=len, default=None)
 
 
 def _unescaped_dot(asked: _Asked, strict: _Asked, skeletons: _Skeletons) -> str | None:

@@ -86,6 +86,14 @@ FOUND = [
             ),
         )
     ),
+    (regexes(r"http://localhost:\d+$"), [("CORS109", "medium", r"http://localhost:\d+$")]),
+    (
+        regexes(r"https?://192\.168\.\d+\.\d+$"),
+        [
+            ("CORS109", "medium", r"https?://192\.168\.\d+\.\d+$"),
+            ("CORS204", "low", r"https?://192\.168\.\d+\.\d+$"),
+        ],
+    ),
     (origins("https://a.com https://b.com"), [("CORS110", "medium", "https://a.com https://b.com")]),
     (origins("https://a.comhttps://b.com"), [("CORS110", "medium", "https://a.comhttps://b.com")]),
     (origins("a.com"), [("CORS110", "medium", "a.com")]),
@@ -267,6 +275,7 @@ def test_any_origin_of_a_tenant_is_its_own_alone():
 
 def test_development_origin_is_for_development():
     assert findings(origins("http://localhost:3000", "https://a.test"), development=True) == []
+    assert findings(regexes(r"http://localhost:\d+"), development=True) == []
 
 
 def test_tenants_findings_name_the_tenant_and_its_fields():

@@ -92,7 +92,7 @@ def regex_of(pattern: str) -> re.Pattern[str]:
 def test_regex_that_pins_its_domain_is_clean(pattern):
     about = examine(regex_of(pattern))
 
-    assert about == Examination(None, False, None, None, about.any_scheme, about.unanchored, None)
+    assert about == Examination(None, False, about.development, None, None, about.any_scheme, about.unanchored, None)
     assert about.any_scheme is None
 
 
@@ -154,6 +154,25 @@ def test_better_regex_is_withheld_where_no_domain_is_named(pattern, witness):
 )
 def test_any_scheme_is_proven_by_an_http_origin(pattern, witness):
     assert examine(regex_of(pattern)).any_scheme == witness
+
+
+@pytest.mark.parametrize(
+    ("pattern", "witness"),
+    [
+        (r"http://localhost:\d+", "http://localhost:1"),
+        (r"https://(app\.example\.com|localhost)(:3000)?", "https://localhost"),
+        (r"^https?://(127\.0\.0\.1|\[::1\])(:\d+)?$", "http://[::1]"),
+        (r"https://192\.168\.\d+\.\d+", "https://192.168.1.1"),
+        (r"https://.*\.local", "https://io.local"),
+        (r"(?=http://localhost:)\w+://[a-z]+(:1)?", None),  # nothing is known of lookarounds
+        (r"https://localhost\.example\.com", None),
+        (r"https://172\.32\.\d+\.\d+", None),
+        (r"https://.*", None),
+        (r"capacitor://localhost", None),
+    ],
+)
+def test_what_is_of_development_is_proven_by_the_shortest_origin_of_it(pattern, witness):
+    assert examine(regex_of(pattern)).development == witness
 
 
 @pytest.mark.parametrize(
