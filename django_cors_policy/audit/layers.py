@@ -34,6 +34,11 @@ class Layers:
         self._all = list(paths)
         self._ours = [path for path in paths if _is_ours(path)]
         self._others = [path for path in paths if path not in self._ours]
+        # WhiteNoise's * on static files has a rule of its own.
+        self._writing = [path for path in self._others if path.partition(".")[0] != "whitenoise"]
+        above = self._all[: self._all.index(self._ours[0])] if self._ours else []
+        self._above = [path for path in above if path in self._writing]
+        self._told: set[str] = set()
 
     def blame(self, hit: Hit) -> None:
         """Name the layer without which a fault is gone, if one is enough; ours only where no other is."""
@@ -46,15 +51,14 @@ class Layers:
                 return
 
     def hand_set(self, asks: Sequence[Ask]) -> Iterator[Finding]:
-        """Find who writes CORS headers beside ours. A writer that ours overrules is milder."""
-        told: set[str] = set()
+        """Find who writes CORS headers beside ours, each once. A writer that ours overrules everywhere is milder."""
+        first = list({ask.path: ask for ask in reversed(asks)}.values())  # of each path
         for ask in asks:
-            # WhiteNoise's * on static files has a rule of its own.
-            chain = [path for path in self._others if path.partition(".")[0] != "whitenoise"]
-            for writer in self._writers(chain, ask):
-                if writer not in told:
-                    told.add(writer)
-                    yield self._finding(writer, ask)
+            for found in (self._writers(self._writing, ask), self._changers(ask) if ask in first else ()):
+                for writer in found:
+                    if writer not in self._told:
+                        self._told.add(writer)
+                        yield self._finding(writer, ask, first)
 
     def _writers(self, chain: list[str], ask: Ask) -> Iterator[str]:
         answer = self._through(chain, ask)
@@ -78,6 +82,20 @@ class Layers:
         if answer.cors and ask.outcome == REAL and answer.reached is not None:
             yield _name(answer.reached[0])
 
+    def _changers(self, ask: Ask) -> Iterator[str]:
+        """Give who stands above ours and changes what it wrote; by themselves they write nothing."""
+        if not self._above:
+            return
+        answer = self._through(self._all, ask)
+        for layer in self._above:
+            without = self._through([path for path in self._all if path != layer], ask)
+            before = dict(without.cors)
+            # What rewrites the request is another matter: it leads to another view, or to another policy's headers.
+            if answer.reached == without.reached and any(
+                before.get(name, value) != value for name, value in answer.cors
+            ):
+                yield layer
+
     def _wrote(self, layer: str, chain: list[str], ask: Ask, answer: Answer) -> bool:
         without = self._through([path for path in chain if path != layer], ask)
         return without.cors != answer.cors and _comparable(without, answer)
@@ -86,13 +104,9 @@ class Layers:
         with self._box.middleware(chain):
             return self._send(ask)
 
-    def _finding(self, writer: str, ask: Ask) -> Finding:
-        final = self._through(self._all, ask)
-        if writer in self._all:
-            without = self._through([path for path in self._all if path != writer], ask)
-        else:
-            without = self._through(self._all, ask._replace(outcome="200"))
-        wins = final.cors != without.cors
+    def _finding(self, writer: str, ask: Ask, others: Sequence[Ask]) -> Finding:
+        asks = others if writer in self._all else [ask]
+        wins = writer in self._above or any(self._wins(writer, other) for other in asks)
         return Finding(
             HAND_SET,
             Severity.HIGH if wins else Severity.MEDIUM,
@@ -101,6 +115,14 @@ class Layers:
             + ("they reach the browser." if wins else "CorsMiddleware replaces them, as long as it stands above."),
             "Take them out there, and let the policies say who may read the answer.",
         )
+
+    def _wins(self, writer: str, ask: Ask) -> bool:
+        final = self._through(self._all, ask)
+        if writer in self._all:
+            without = self._through([path for path in self._all if path != writer], ask)
+        else:
+            without = self._through(self._all, ask._replace(outcome="200"))
+        return final.cors != without.cors
 
 
 def _comparable(answer: Answer, before: Answer) -> bool:

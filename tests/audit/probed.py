@@ -223,6 +223,33 @@ class WritesStarToo(WritesStar):
     pass
 
 
+class Keeps(Around):
+    """Writes where nobody else did."""
+
+    def __call__(self, request):
+        response = super().__call__(request)
+        response.setdefault("Access-Control-Allow-Origin", ALLOWED)
+        return response
+
+
+class Capitals(Around):
+    """Changes what others wrote."""
+
+    def __call__(self, request):
+        response = super().__call__(request)
+        if "Access-Control-Allow-Credentials" in response:
+            response["Access-Control-Allow-Credentials"] = "True"
+        return response
+
+
+class OnlyTenant(Around):
+    """Writes nothing, and leads to another policy."""
+
+    def __call__(self, request):
+        request.path_info = "/acme/api/"
+        return super().__call__(request)
+
+
 class Lowers(Around):
     """Rewrites the path below ours."""
 

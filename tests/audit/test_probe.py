@@ -229,6 +229,36 @@ def test_who_writes_the_headers_by_itself_is_named(project, layers, expected):
     assert sorted(found("CORS504")) == (expected or both)
 
 
+@pytest.mark.parametrize(
+    ("layers", "covered", "expected"),
+    [
+        # Above ours it has the last word, also where it says what ours says.
+        (["Keeps", OURS], "^/", [("high", f"{HERE}.Keeps")]),
+        ([OURS, "Keeps"], "^/", [("medium", f"{HERE}.Keeps")]),
+        ([OURS, "Keeps"], "^/shop/", [("high", f"{HERE}.Keeps")]),
+        (["Capitals", OURS], "^/", [("high", f"{HERE}.Capitals")]),
+        ([OURS, "Capitals"], "^/", []),
+    ],
+)
+def test_who_writes_the_headers_is_as_grave_as_where_they_get_to(project, layers, covered, expected):
+    project(*layers, ROOT_URLCONF=HERE, CORS_URLS_REGEX=covered)
+    assert found("CORS504", most=300) == expected
+
+
+def test_who_leads_to_another_policy_writes_no_headers(project):
+    policy = TenantPolicy.objects.create(tenant="acme", expose_headers="x-acme")
+    policy.origins.create(pattern=ALLOWED)
+    project("OnlyTenant", OURS, ROOT_URLCONF=HERE, CORS_EXPOSE_HEADERS=["x-ours"])
+    project(CORS_TENANT_RESOLVER="django_cors_policy.tenants.by_path_prefix")
+    assert found("CORS504", most=300) == []
+
+
+def test_who_writes_the_headers_of_several_tenants_is_named_once(project):
+    tenants(acme_example_com="https://acme.test", globex_example_com="https://globex.test")
+    project("WritesStar", OURS, **BY_HOST)
+    assert found("CORS504", most=400) == [("high", f"{HERE}.WritesStar")]
+
+
 @pytest.mark.parametrize(("covered", "severity"), [("^/", "medium"), ("^/elsewhere/", "high")])
 def test_a_view_that_writes_the_headers_by_itself_is_named(project, covered, severity):
     project(ROOT_URLCONF=HERE, CORS_URLS_REGEX=covered)
