@@ -14,6 +14,7 @@ from django.http.request import HttpHeaders
 
 from django_cors_policy import conf
 from django_cors_policy.audit.report import one_line
+from django_cors_policy.audit.stack import any_host, is_known_to_read_the_host
 from django_cors_policy.cors import quoted
 from django_cors_policy.cors.lint import Finding, Rule, Severity
 from django_cors_policy.tenants import allowed_hosts
@@ -35,13 +36,15 @@ _KEPT = {"COOKIES": "Cookie", "GET": "the query", "_post": "the body", "_body": 
 
 
 class _Meta(dict[str, Any]):
-    """A request's fields, which note the headers that somebody looks for beyond the host."""
+    """A request's fields, which note the headers that somebody looks for, and whether the host is among them."""
 
     def __init__(self, fields: dict[str, Any]) -> None:
         super().__init__(fields)
         self.looked_for: set[str] = set()
+        self.host_looked_for = False
 
     def note(self, name: object) -> None:
+        self.host_looked_for |= name == "HTTP_HOST"
         by_the_proxy = (*_ABOUT_THE_HOST, *(settings.SECURE_PROXY_SSL_HEADER or ())[:1])
         if isinstance(name, str) and name.startswith("HTTP_") and not name.startswith(by_the_proxy):
             self.looked_for.add(name.removeprefix("HTTP_").replace("_", "-").title())
@@ -87,10 +90,16 @@ def findings() -> Iterator[Finding]:
     resolver = conf.current().resolver
     if resolver is None:
         return
+    reads_host = False
     for host, path in product(_hosts(), ("/", "/acme/api/")):
-        if why := _try(resolver, host, path):
+        request = _preflight(host, path)
+        if why := _try(resolver, request, f"for a preflight to {quoted(host + path)}"):
             yield _finding(why)
             return
+        reads_host |= cast("_Meta", request.META).host_looked_for
+    # Of those that come with this app their path says it.
+    if reads_host and not is_known_to_read_the_host(conf.current().resolver_path):
+        yield from any_host()
 
 
 def _hosts() -> Iterator[str]:
@@ -104,10 +113,8 @@ def _hosts() -> Iterator[str]:
             yield entry
 
 
-def _try(resolver: conf.Resolver, host: str, path: str) -> str | None:
+def _try(resolver: conf.Resolver, request: WSGIRequest, asked: str) -> str | None:
     """Say what is wrong with the way the resolver treats a preflight, or give None."""
-    request = _preflight(host, path)
-    asked = f"for a preflight to {quoted(host + path)}"
     queries = []
 
     def refuse(_: Any, sql: str, *__: Any) -> Any:

@@ -83,7 +83,7 @@ _AUTHENTICATION = frozenset({"AuthenticationMiddleware", "LoginRequiredMiddlewar
 # What authenticating middleware of other packages and projects calls itself.
 # Not the letters alone: an author, a processor and a tokenizer authenticate nobody.
 _AUTHENTICATES = re.compile(
-    r"(?i:auth(?!or(?!i))|login|jwt|oidc|saml|permission|api_?key)"
+    r"(?i:auth(?!or(?!i))|login|jwt|oidc|saml|keycloak|okta|cognito|permission|api_?key)"
     r"|(?<![A-Za-z])(sso|tokens?)(?![a-z])|S(so|SO)(?![a-z])|T(oken|OKEN)s?(?![a-z])"
 )
 _CORS = re.compile(r"[._]cors([._]|headers|middleware|$)|C(ors|ORS)(?![a-z])")
@@ -266,8 +266,13 @@ def _has_language_prefixes() -> bool:
 
 
 def _any_host() -> Iterator[Finding]:
-    path = conf.current().resolver_path
-    if path in _HOST_RESOLVERS and "*" in settings.ALLOWED_HOSTS:
+    if is_known_to_read_the_host(conf.current().resolver_path):
+        yield from any_host()
+
+
+def any_host() -> Iterator[Finding]:
+    """Find whether any host is accepted, where the tenant is read from it."""
+    if "*" in settings.ALLOWED_HOSTS:
         yield Finding(
             ANY_HOST,
             Severity.HIGH,
@@ -275,3 +280,8 @@ def _any_host() -> Iterator[Finding]:
             "Any Host header is accepted and the tenant is read from it: a request chooses what it is judged by.",
             "List the hosts that the project serves, with a leading dot for all subdomains.",
         )
+
+
+def is_known_to_read_the_host(resolver: str | None) -> bool:
+    """Tell whether a resolver's path alone says that the tenant is read from the host."""
+    return resolver in _HOST_RESOLVERS

@@ -52,6 +52,10 @@ class SSOMiddleware(Calls):
     pass
 
 
+class KeycloakMiddleware(Calls):
+    pass
+
+
 class BearerToken(Calls):
     pass
 

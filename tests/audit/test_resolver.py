@@ -94,6 +94,24 @@ def test_the_header_that_tells_the_scheme_may_be_read(use, settings):
     assert use(lambda request: request.scheme) == []
 
 
+# --- CORS414: of those that come with the app, the stack's rules say it by their names
+
+
+@pytest.mark.parametrize(
+    ("function", "hosts", "found"),
+    [
+        (lambda request: request.get_host().partition(".")[0], [".example.com", "*"], [("high", "ALLOWED_HOSTS")]),
+        (lambda request: request.headers["Host"], ["*"], [("high", "ALLOWED_HOSTS")]),
+        (lambda request: request.get_host(), [".example.com"], []),
+        (lambda request: request.path_info.split("/")[1], ["*"], []),
+    ],
+)
+def test_a_resolver_of_ones_own_that_reads_any_host_is_found(settings, use, function, hosts, found):
+    use(function)
+    settings.ALLOWED_HOSTS = hosts
+    assert rows(resolver.findings(), "CORS414") == found
+
+
 # --- wrong
 
 

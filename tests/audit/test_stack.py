@@ -162,6 +162,7 @@ def test_a_urlconf_that_cannot_be_imported_is_taken_for_one_with_languages(setti
         "StrictLoginRequired",
         "JWTMiddleware",
         "SSOMiddleware",
+        "KeycloakMiddleware",
         "BearerToken",
         "require_api_key",
         "login_wall",
