@@ -1,7 +1,7 @@
 """What the cookies, CSRF and the admin tell of a policy: what travels with credentials, and who may send it."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 
 from django.apps import apps
 from django.conf import settings
@@ -11,9 +11,19 @@ from django.urls import get_script_prefix, reverse
 from django.utils.http import is_same_domain
 
 from django_cors_policy import conf
+from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.stack import active_layers
-from django_cors_policy.cors import OriginPattern, PatternError, PolicySpec, parse_pattern, site_of
-from django_cors_policy.cors.lint import Finding, Rule, Severity
+from django_cors_policy.cors import (
+    OriginPattern,
+    PatternError,
+    PolicySpec,
+    RegexError,
+    compile_regex,
+    parse_pattern,
+    quoted,
+    site_of,
+)
+from django_cors_policy.cors.lint import Finding, Rule, Severity, regex_samples
 from django_cors_policy.tenants import allowed_hosts
 
 PROXY_HEADER_ALLOWED = Rule(
@@ -93,23 +103,43 @@ def policy_findings(spec: PolicySpec) -> Iterator[Finding]:
     yield from _proxy_headers(spec)
     if not spec.allow_credentials:
         return
-    patterns = list(_patterns(spec))
+    patterns = list(_patterns(spec.allowed_origins))
+    entries = [(str(pattern), [pattern]) for pattern in patterns] + list(_regexes(spec))
     if _is_active(CsrfViewMiddleware) and not _UNSAFE_METHODS.isdisjoint(map(str, spec.allow_methods)):
-        yield from _csrf_origins(spec, patterns)
+        yield from _csrf_origins(spec, entries)
         if patterns or spec.allowed_origin_regexes:
             yield from _csrf_header(spec)
-    yield from _samesite(spec, patterns)
+    yield from _samesite(spec, entries)
     yield from _cookie_domain(spec, patterns)
 
 
-def _patterns(spec: PolicySpec) -> Iterator[OriginPattern]:
-    for written in spec.allowed_origins:
+# An entry's own text, and what it stands for: itself, or of a regex some origins that pass.
+_Entry = tuple[str, list[OriginPattern]]
+
+
+def _patterns(entries: Iterable[object]) -> Iterator[OriginPattern]:
+    for written in entries:
         try:
             pattern = parse_pattern(written)
         except PatternError:
             continue  # another rule's
         if pattern.scheme in ("http", "https"):
             yield pattern
+
+
+def _regexes(spec: PolicySpec) -> Iterator[_Entry]:
+    for written in spec.allowed_origin_regexes:
+        try:
+            regex = compile_regex(written)
+        except (RegexError, Warning):
+            continue  # another rule's
+        samples, _ = regex_samples(regex)
+        if meant := list(_patterns(samples)):
+            yield regex.pattern, meant
+
+
+def _such_as(entry: _Entry, pattern: OriginPattern) -> str:
+    return entry[0] if entry[0] == str(pattern) else f"{quoted(entry[0])}, such as {pattern},"
 
 
 def _is_active(middleware: type) -> bool:
@@ -153,15 +183,16 @@ def _believed() -> Iterator[tuple[str, str]]:
 # --- CSRF ----------------------------------------------------------------------------------------------------------
 
 
-def _csrf_origins(spec: PolicySpec, patterns: list[OriginPattern]) -> Iterator[Finding]:
-    for pattern in patterns:
-        if not _csrf_trusts(pattern):
+def _csrf_origins(spec: PolicySpec, entries: list[_Entry]) -> Iterator[Finding]:
+    for entry in entries:
+        pattern = next((pattern for pattern in entry[1] if not _csrf_trusts(pattern)), None)
+        if pattern is not None:
             yield Finding(
                 CSRF_ORIGIN_MISSING,
                 Severity.MEDIUM,
-                str(pattern),
-                f"{pattern} may send credentials and unsafe methods, but CSRF_TRUSTED_ORIGINS does not hold it: where "
-                "a view is protected by CsrfViewMiddleware, its POST gets a 403.",
+                one_line(entry[0])[:300],
+                f"{_such_as(entry, pattern)} may send credentials and unsafe methods, but CSRF_TRUSTED_ORIGINS does "
+                "not hold it: where a view is protected by CsrfViewMiddleware, its POST gets a 403.",
                 ("List its ports one by one in" if pattern.any_port else f'Add "{pattern}" to')
                 + " CSRF_TRUSTED_ORIGINS, or take the unsafe methods out of the policy.",
                 spec.tenant,
@@ -247,20 +278,26 @@ def _samesite_none() -> Iterator[Finding]:
             )
 
 
-def _samesite(spec: PolicySpec, patterns: list[OriginPattern]) -> Iterator[Finding]:
+def _samesite(spec: PolicySpec, entries: list[_Entry]) -> Iterator[Finding]:
     kept_back = [f"{name}_SAMESITE" for name, samesite, _ in _cookies() if str(samesite).lower() in ("lax", "strict")]
     hosts = [entry.lower() for entry in settings.ALLOWED_HOSTS]
     if not kept_back or not hosts or "*" in hosts:
         return  # or it is not known which sites there are
     sites = {site_of(host.removeprefix(".")) for host in hosts}
-    for pattern in patterns:
-        if site_of(pattern.host) not in sites and not any(is_same_domain(pattern.host, host) for host in hosts):
+    for entry in entries:
+        # Of a regex that is too wide some are foreign; it is not said to be meant for them.
+        foreign = [
+            pattern
+            for pattern in entry[1]
+            if site_of(pattern.host) not in sites and not any(is_same_domain(pattern.host, host) for host in hosts)
+        ]
+        if foreign == entry[1]:
             yield Finding(
                 SAMESITE_BLOCKS,
                 Severity.MEDIUM,
-                str(pattern),
-                f"{pattern} may send credentials, but is of another site than all of ALLOWED_HOSTS: "
-                f"by {' and '.join(kept_back)} browsers send no cookie with its requests.",
+                one_line(entry[0])[:300],
+                f"{_such_as(entry, foreign[0])} may send credentials, but is of another site than all of "
+                f"ALLOWED_HOSTS: by {' and '.join(kept_back)} browsers send no cookie with its requests.",
                 'Set SameSite to "None" with Secure, serve both from one site, or switch credentials off.',
                 spec.tenant,
             )

@@ -101,6 +101,28 @@ def test_an_origin_that_csrf_does_not_trust_is_medium(origin):
     assert found("CORS408", policy(origin)) == [("medium", origin)]
 
 
+@pytest.mark.parametrize(
+    ("regex", "trusted", "missing"),
+    [
+        (r"^https://app\.example\.com$", ["https://app.example.com"], None),
+        (r"^https://app\.example\.com$", ["http://app.example.com"], "https://app.example.com"),
+        (r"^https://(app|www)\.example\.com$", ["https://app.example.com"], "https://www.example.com"),
+        (r"^https://[a-z]+\.example\.com$", ["https://*.example.com"], None),
+        (r"^https://app\.example\.com:443$", [], None),  # no browser writes the default port
+        (r"^capacitor://localhost$", [], None),
+        (r"(", [], None),
+    ],
+)
+def test_a_regex_lets_origins_in_that_csrf_does_not_trust(settings, regex, trusted, missing):
+    settings.CSRF_TRUSTED_ORIGINS = trusted
+    spec = policy(allowed_origin_regexes=[regex])
+    assert found("CORS408", spec) == ([] if missing is None else [("medium", regex)])
+    if missing is not None:
+        finding = first("CORS408", spec)
+        assert f"such as {missing}, may send" in finding.message
+        assert f'Add "{missing}" to' in finding.hint
+
+
 def test_the_settings_own_origins_are_looked_at(settings):
     settings.CORS_ALLOWED_ORIGINS = ["https://app.example.com"]
     assert rows(static_findings(), "CORS408") == []
@@ -337,6 +359,21 @@ def test_the_header_is_the_one_that_the_project_names(settings):
 def test_an_origin_of_another_site_gets_no_cookie_that_is_lax(settings, hosts, origin, is_same_site):
     settings.ALLOWED_HOSTS = hosts
     assert found("CORS411", policy(origin)) == ([] if is_same_site else [("medium", origin)])
+
+
+@pytest.mark.parametrize(
+    ("regex", "is_foreign"),
+    [
+        (r"^https://(app|www)\.example\.net$", True),
+        (r"^https://(app|www)\.example\.com$", False),
+        # Some of what these let in is of another site; they are not meant for it.
+        (r"^https://app\.example\.(com|net)$", False),
+        (r"^https://.*example\.com$", False),
+    ],
+)
+def test_a_regex_for_another_site_than_all_hosts_is_medium(settings, regex, is_foreign):
+    settings.ALLOWED_HOSTS = ["api.example.com"]
+    assert found("CORS411", policy(allowed_origin_regexes=[regex])) == ([("medium", regex)] if is_foreign else [])
 
 
 @pytest.mark.parametrize(
