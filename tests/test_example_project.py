@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -20,23 +21,22 @@ call_command("cors_audit", "--fail-level", "medium")
 """
 
 
-@pytest.fixture(scope="module")
-def run(tmp_path_factory):
-    """Give a way to run Python on the example project, with one database."""
+def run_python(folder, *args):
+    """Run Python on the example project, with a database in this folder."""
     environment = {
         "PATH": os.environ["PATH"],
-        "DATABASE_URL": f"sqlite:///{tmp_path_factory.mktemp('example') / 'example.sqlite3'}",
+        "DATABASE_URL": f"sqlite:///{folder / 'example.sqlite3'}",
         "DJANGO_SETTINGS_MODULE": "example_project.settings",
         "PYTHONDONTWRITEBYTECODE": "1",
     }
+    command = [sys.executable, "-W", "error", *args]
+    return subprocess.run(command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False)
 
-    def run(*args):
-        command = [sys.executable, "-W", "error", *args]
-        return subprocess.run(
-            command, env=environment, cwd=ROOT, capture_output=True, text=True, timeout=120, check=False
-        )
 
-    return run
+@pytest.fixture(scope="module")
+def run(tmp_path_factory):
+    """Give a way to run Python on the example project, with one database."""
+    return partial(run_python, tmp_path_factory.mktemp("example"))
 
 
 @pytest.fixture(scope="module")
