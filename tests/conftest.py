@@ -4,6 +4,7 @@ from django.db import Error, connection
 
 from django_cors_policy import middleware, reading, selection
 from django_cors_policy.store import store
+from tests.audit_corpus.score import pytest_terminal_summary  # noqa: F401 -- a hook
 
 
 @pytest.fixture(scope="session")

@@ -5,7 +5,7 @@ views and middleware. It also says:
 
 - ``EXPECTED``: the code and the severity of each finding, sorted; what is found twice stands there twice.
 - ``TENANTS``: the stored policies as they lie in the tables: a policy's fields, and ``origins``: patterns, or rows.
-- ``PROBE = True``: requests are sent too; ``PATHS``: whose views may answer.
+- ``PROBE``: how many requests are sent at most, if any are; ``PATHS``: whose views may answer.
 - ``FOR_REAL = True``: it has to be a process of its own, for its databases are not the tests' own.
 """
 
@@ -17,13 +17,14 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
+from django.conf import settings
 from django.core.management import call_command
 from django.test import override_settings
 
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from tests.audit_corpus import projects
 
-NO_SETTINGS = {"EXPECTED", "TENANTS", "PROBE", "PATHS", "FOR_REAL"}
+NO_SETTINGS = {"DATABASES", "EXPECTED", "TENANTS", "PROBE", "PATHS", "FOR_REAL"}
 NAMES = sorted(module.name for module in pkgutil.iter_modules(projects.__path__))
 
 
@@ -43,19 +44,24 @@ def expected(name: str) -> list[str]:
 def arguments(name: str) -> list[str]:
     """Give what cors_audit is called with."""
     module = project(name)
-    paths = [f"--path={path}" for path in getattr(module, "PATHS", ())]
-    return ["--format=json", *(["--probe", "--max-requests=700", *paths] if getattr(module, "PROBE", False) else [])]
+    probe = ["--probe", f"--max-requests={module.PROBE}"] if hasattr(module, "PROBE") else []
+    return ["--format=json", *probe, *(f"--path={path}" for path in getattr(module, "PATHS", ()))]
+
+
+def settings_of(module: ModuleType) -> dict[str, Any]:
+    """Give a project's settings, without its databases: those are the tests' own."""
+    return {name: value for name, value in vars(module).items() if name.isupper() and name not in NO_SETTINGS}
 
 
 def audited(name: str) -> dict[str, Any]:
-    """Audit a project in this process, on the tests' database; give the report."""
-    module = project(name)
-    values = {key: value for key, value in vars(module).items() if key.isupper() and key not in NO_SETTINGS}
-    del values["DATABASES"]
+    """Audit a project in this process, where startproject's settings are in force; give the report."""
+    values = settings_of(project(name))
     out = io.StringIO()
-    with override_settings(**values), suppress(SystemExit):
+    # Only what differs: each setting that changes is told to all of Django.
+    with override_settings(**{key: value for key, value in values.items() if getattr(settings, key, ...) != value}):
         store_tenants(name)
-        call_command("cors_audit", *arguments(name), stdout=out)
+        with suppress(SystemExit):
+            call_command("cors_audit", *arguments(name), stdout=out)
     report: dict[str, Any] = json.loads(out.getvalue())
     return report
 

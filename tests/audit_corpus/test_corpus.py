@@ -8,15 +8,41 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
+from django.test import override_settings
 
 from django_cors_policy.audit import RULES
 from tests import settings as tests_settings
 from tests.audit_corpus import startproject
-from tests.audit_corpus.auditing import NAMES, arguments, audited, expected, findings, project, settings_module
+from tests.audit_corpus.auditing import (
+    NAMES,
+    arguments,
+    audited,
+    expected,
+    findings,
+    project,
+    settings_module,
+    settings_of,
+)
 
 ROOT = Path(__file__).parent.parent.parent
 FOR_REAL = [name for name in NAMES if getattr(project(name), "FOR_REAL", False)]
 IN_PROCESS = [name for name in NAMES if name not in FOR_REAL]
+
+
+def is_clean(name):
+    return {row.split()[1] for row in expected(name)} <= {"low", "info"}
+
+
+def is_probed(name):
+    return hasattr(project(name), "PROBE")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def started():
+    """Put what startproject writes in force, and make importable what projects use and the tests do not install."""
+    with pytest.MonkeyPatch.context() as patch, override_settings(**settings_of(startproject)):
+        patch.syspath_prepend(Path(__file__).parent / "packages")
+        yield
 
 
 @pytest.fixture
@@ -73,6 +99,20 @@ def test_a_process_of_its_own_finds_the_same(name, tmp_path):
 
 
 # --- the corpus itself
+
+
+def test_it_is_as_large_as_it_should_be():
+    clean = [name for name in NAMES if is_clean(name)]
+    assert len(NAMES) >= 60
+    assert len(clean) >= 15
+    probed = {name for name in clean if is_probed(name)}
+    assert len(probed) >= 5
+    assert probed >= {"wildcards", "public_data", "tenants_share_an_origin"}
+
+
+def test_every_rule_is_triggered_by_a_project():
+    triggered = {row.split()[0] for name in NAMES for row in expected(name)}
+    assert {rule.code for rule in RULES} - triggered == set()
 
 
 def test_what_a_project_expects_is_in_order_and_possible():

@@ -9,6 +9,6 @@ CSRF_TRUSTED_ORIGINS = ["https://app.example.com"]
 SESSION_COOKIE_SECURE = True
 CSRF_COOKIE_SECURE = True
 
-PROBE = True
+PROBE = 80
 PATHS = ["/api/orders/"]
 EXPECTED = []

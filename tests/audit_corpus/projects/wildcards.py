@@ -10,5 +10,5 @@ CORS_ALLOWED_ORIGINS = [
 ]
 CORS_URLS_REGEX = r"^/api/"
 
-PROBE = True
+PROBE = 80
 EXPECTED = ["CORS106 info", "CORS106 info", "CORS106 info"]

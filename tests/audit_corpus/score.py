@@ -1,3 +1,5 @@
+"""The sum over the corpus, printed at the end; in tests/conftest.py, for under xdist pytest loads no other then."""
+
 import pytest
 
 
@@ -15,5 +17,5 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
         both += sum(min(expected.count(row), reported.count(row)) for row in set(expected))
     recall, precision = (f"{100 * both / whole:.1f} %" if whole else "of nothing" for whole in (there, found))
     terminalreporter.write_line(
-        f"audit corpus: {len(ran)} projects, recall {recall} of {there} findings, precision {precision} of {found}"
+        f"audit corpus, projects: {len(ran)}; recall {recall} of {there} findings, precision {precision} of {found}"
     )

@@ -1,0 +1,13 @@
+from collections.abc import Callable
+
+from django.http import HttpRequest, HttpResponse
+
+
+class CorsMiddleware:
+    def __init__(self, get_response: Callable[[HttpRequest], HttpResponse]) -> None:
+        self.get_response = get_response
+
+    def __call__(self, request: HttpRequest) -> HttpResponse:
+        response = self.get_response(request)
+        response["Access-Control-Allow-Origin"] = "https://app.example.com"
+        return response
