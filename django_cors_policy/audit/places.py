@@ -76,6 +76,10 @@ class Places:
             self.limits.append(f"the live answers for {lost} tenants that no host or path tried leads to")
         own = [host for host in _own_hosts() if written.tenant(host, "/") not in stored][:_MOST_OWN_HOSTS]
         self.all = [*(Place(host, None, self._paths(None)) for host in own), *tenants]
+        asked = {path.path for place in self.all for path in place.paths if path.kind in ("route", "view")}
+        left_out, total = routes.left_out(path for path in asked if routes.resolves(path))
+        if left_out:
+            self.limits.append(f"{left_out} of {total} routes (--path names those that are to be asked)")
         for tenant in {written.tenant(place.host, path.path) for place in self.all for path in place.paths} - {None}:
             store.get(str(tenant))  # into memory, before a transaction begins
 

@@ -1,7 +1,7 @@
 """Which paths a project has: read from its URLconf."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from difflib import get_close_matches
 from itertools import islice
 from typing import Any
@@ -27,12 +27,18 @@ def paths(argument: str | None = None) -> list[str]:
     Raises whatever importing the URLconf raises.
     """
     routes = islice(_walk(get_resolver().url_patterns, "", argument), _MOST)
-    return [path for path in dict.fromkeys(f"/{path}" for path in routes) if _resolves(path)]
+    return [path for path in dict.fromkeys(f"/{path}" for path in routes) if resolves(path)]
+
+
+def left_out(asked: Iterable[str]) -> tuple[int, int]:
+    """Give how many routes none of these paths leads to, and how many there are. Each path has to have a route."""
+    total = sum(1 for _ in islice(_leaves(get_resolver().url_patterns), _MOST))
+    return max(total - len({resolve(path).route for path in asked}), 0), total
 
 
 def known(path: str) -> str:
     """Give a path that a route matches. Raises UnknownPath."""
-    if not _resolves(path):
+    if not resolves(path):
         near = get_close_matches(path, paths(), 1)
         meant = f"; did you mean {quoted(near[0])}?" if near else ""
         raise UnknownPath(f"no route matches {quoted(path)}{meant}")
@@ -49,12 +55,21 @@ def static_path() -> str | None:
     return None if name is None else f"/{prefix.lstrip('/')}{name}"
 
 
-def _resolves(path: str) -> bool:
+def resolves(path: str) -> bool:
+    """Tell whether a route matches a path."""
     try:
         resolve(path)
     except Resolver404:
         return False
     return True
+
+
+def _leaves(patterns: Sequence[Any]) -> Iterator[Any]:
+    for pattern in patterns:
+        if isinstance(pattern, URLResolver):
+            yield from _leaves(pattern.url_patterns)
+        else:
+            yield pattern
 
 
 def _walk(patterns: Sequence[Any], before: str, argument: str | None) -> Iterator[str]:

@@ -639,6 +639,18 @@ def test_includes_and_odd_routes_are_walked(project, settings, monkeypatch):
     )
     assert routes.paths() == ["/a/b/", "/d.json"]
     assert routes.paths("acme") == ["/acme/c/"]
+    assert routes.left_out([]) == (7, 7)
+    assert routes.left_out(["/a/b/", "/acme/c/", "/globex/c/"]) == (5, 7)
+
+
+def test_routes_that_were_not_asked_are_counted(project, settings, monkeypatch):
+    def left_out(**wanted):
+        return [text for text in probe_it(most=40, **wanted).not_looked_at if "routes" in text]
+
+    assert left_out() == []
+    settings.ROOT_URLCONF = HERE
+    assert left_out() == ["2 of 7 routes (--path names those that are to be asked)"]
+    assert left_out(paths=["/noted/"]) == ["6 of 7 routes (--path names those that are to be asked)"]
 
 
 # --- the command
