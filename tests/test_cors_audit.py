@@ -189,7 +189,7 @@ def test_the_report_says_by_how_many_rules(one_and_another):
         (["--exclude", "insecure-orgin"], "no rule is called 'insecure-orgin'; did you mean 'insecure-origin'?"),
         (
             ["--rule", "xyzzy"],
-            f"no rule is called 'xyzzy'; there are {2 * len(RULES)}, from CORS101 to store-unreadable",
+            "no rule is called 'xyzzy'; --list-rules names them all",
         ),
         (["--format", "sariff"], "no format is called 'sariff'; did you mean 'sarif'?"),
         (["--output", "jsn=x"], "no format is called 'jsn'; did you mean 'json'?"),
@@ -414,7 +414,7 @@ def test_a_rule_is_explained_by_its_code_number_or_slug_without_a_query(name):
     ("name", "message"),
     [
         ("CORS1055", "no rule is called 'CORS1055'; did you mean 'CORS105'?"),
-        ("public-sufix", "no rule is called 'public-sufix'; did you mean 'CORS105'?"),
+        ("public-sufix", "no rule is called 'public-sufix'; did you mean 'public-suffix-wildcard'?"),
         ("xyzzy", "no rule is called 'xyzzy'; --list-rules names them all"),
         ("", "no rule is called ''; --list-rules names them all"),
         ("a\n\x1b[31m", r"no rule is called 'a\n\x1b[31m'; --list-rules names them all"),

@@ -11,17 +11,18 @@ class UnknownName(ValueError):  # noqa: N818 -- it is the name that is unknown
     """A name that nothing has, and the nearest that something has."""
 
 
+_FEW = 8
+
+
 def unknown(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Make the error for a name, with the nearest of those that there are, or with all of a few."""
     names = list(known)
     near = get_close_matches(name, names, 1) or [found for found in names if found.lower() == name.lower()]
-    meant = f"did you mean {quoted(near[0])}?" if near else f"there are {_listed(names)}"
+    if near:
+        meant = f"did you mean {quoted(near[0])}?"
+    else:  # there are many rules, and of nothing else
+        meant = f"there are {', '.join(names)}" if len(names) <= _FEW else "--list-rules names them all"
     return UnknownName(f"no {kind} is called {quoted(name)}; {meant}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    few = 8
-    return ", ".join(names) if len(names) <= few else f"{len(names)}, from {names[0]} to {names[-1]}"
 
 
 def code_of(name: str, rules: Iterable[Rule]) -> str | None:

@@ -9,7 +9,7 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 
 from django_cors_policy.audit import RULES, Severity, UnknownTenant, audit, edge
 from django_cors_policy.audit.baseline import UnusableBaseline, against, as_baseline, read_baseline
-from django_cors_policy.audit.explain import UnknownRule, explain
+from django_cors_policy.audit.explain import sections
 from django_cors_policy.audit.fixes import snippet
 from django_cors_policy.audit.formats import FORMATS
 from django_cors_policy.audit.naming import UnknownName, codes_of
@@ -120,11 +120,12 @@ class Command(BaseCommand):
             severities = " / ".join(rule.severities)
             self.stdout.write(f"{rule.code} {rule.slug} ({severities}): {rule.summary}")
 
-    def _explain(self, rule: str) -> None:
+    def _explain(self, name: str) -> None:
         try:
-            self.stdout.write(explain(rule))
-        except UnknownRule as error:
+            [code] = codes_of([name], RULES)
+        except UnknownName as error:
             raise CommandError(str(error), returncode=2) from error
+        self.stdout.write(sections()[code])
 
     def _audit(self, options: dict[str, Any]) -> None:
         wanted, deployment = self._wanted(options)
