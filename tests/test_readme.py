@@ -18,7 +18,7 @@ from django.core.management import call_command
 from jsonschema import Draft202012Validator
 
 from django_cors_policy import conf, tenants
-from django_cors_policy.audit import RULES, Report, audit, static_findings
+from django_cors_policy.audit import RULES, Report, audit, edge, static_findings
 from django_cors_policy.audit.explain import sections
 from django_cors_policy.audit.formats import FORMATS
 from django_cors_policy.audit.suppressions import suppress
@@ -374,3 +374,11 @@ def test_micronaut_ghsa_583g_g682_crxf_cors_stops_reading_and_not_sending(client
 @pytest.mark.django_db
 def test_the_documented_fixture_commands_work(tmp_path):
     call_command("dumpdata", "django_cors_policy", natural_foreign=True, output=str(tmp_path / "x.json"), verbosity=0)
+
+
+def test_the_pace_of_the_edge_is_the_one_documented():
+    text = section("The edge")
+    for option, default in (("rate", edge.RATE), ("max-requests", edge.MAX_REQUESTS), ("timeout", edge.TIMEOUT)):
+        assert f"``--{option}`` ({default:g}" in text
+    assert f"about {edge.MAX_REQUESTS / edge.RATE:g} seconds" in text
+    assert edge.Edge("https://api.example.com/api/").asked == ("/api/",)
