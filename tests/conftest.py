@@ -27,6 +27,7 @@ def fresh_process(monkeypatch):
     threads = []
     monkeypatch.setattr(store, "_run_thread", threads.append)
     monkeypatch.setattr(reading, "WAIT", 60.0)  # a machine that stands still for two seconds is no outage
+    reading._stored.cache_clear()  # it knows the tables by the names that a test may have given them
     monkeypatch.setattr(middleware, "_denials", middleware._Denials())
     monkeypatch.setattr(selection, "_complained_at", float("-inf"))
     store.reset()
