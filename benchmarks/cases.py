@@ -210,7 +210,10 @@ def take(cases: Mapping[Name, Case], rounds: int) -> dict[Name, Costs]:
 
 
 def measure(rounds: int) -> list[Row]:
-    costs = take(make_cases(), rounds)
+    cases = make_cases()
+    # By itself: other settings empty the store, and a process that has just read its tenants is not warm yet.
+    costs = take({"whole, tenant": cases.pop("whole, tenant")}, rounds)
+    costs |= take(cases, rounds)
     ten, many = added(costs["allowed"], "ours"), added(costs["10,000"], "ours")
     warm, cold = count_queries()
     return [

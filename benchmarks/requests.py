@@ -63,7 +63,7 @@ def tenant(number: int) -> str:
 
 
 def tenant_origin(number: int) -> str:
-    return stored_origin(number % TENANTS, number // TENANTS % ORIGINS)
+    return stored_origin(number % TENANTS, number % TENANTS % ORIGINS)
 
 
 # Tenants as they are stored, by their own number.

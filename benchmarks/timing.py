@@ -34,14 +34,13 @@ class Row:
         """Tell whether the gate is missed; ``short`` lets pass a ratio that is half as good.
 
         Half of 12x faster is 6x. Next to 1, where 1.06x asks that no more than 0.06 be added and 0.97x that no more
-        than 0.03 be lost, three times as much passes, 1.18x and 0.91x: in few rounds the noise alone is twice that. A
-        count is no ratio, nor is a time that is promised.
+        than 0.03 be lost, twice as much passes, 1.12x and 0.94x. A count is no ratio, nor is a time that is promised.
         """
         if self.gate is None:
             return False
         gate = self.gate
         if short and self.unit == "x":
-            gate = gate / 2 if self.at_least and gate > 1 else 3 * gate - 2
+            gate = gate / 2 if self.at_least and gate > 1 else 2 * gate - 1
         return self.value < gate if self.at_least else self.value > gate
 
 

@@ -289,22 +289,23 @@ def _read() -> Configuration:
     return configuration
 
 
-_configuration: Configuration | None = None
+# What current() gives, or None until it has been called; to be looked at before it is, for speed.
+compiled: Configuration | None = None
 
 
 def current() -> Configuration:
     """Give the compiled settings; they are read at the first call, and again after a setting has changed."""
-    global _configuration  # noqa: PLW0603 -- one value for the process, swapped whole
-    configuration = _configuration
+    global compiled  # noqa: PLW0603 -- one value for the process, swapped whole
+    configuration = compiled
     if configuration is None:
-        configuration = _configuration = _read()
+        configuration = compiled = _read()
     return configuration
 
 
 def _forget(*, setting: str, **_: object) -> None:
-    global _configuration  # noqa: PLW0603
+    global compiled  # noqa: PLW0603
     if setting.startswith("CORS_"):
-        _configuration = None
+        compiled = None
 
 
 setting_changed.connect(_forget, dispatch_uid="django_cors_policy.conf")

@@ -29,6 +29,7 @@ from django_cors_policy.cors import (
     decide_actual,
     decide_options,
     quoted,
+    remembered,
 )
 from django_cors_policy.selection import apolicies_for, covers, policies_for, tenant_of
 from django_cors_policy.tenants import checked_host
@@ -63,7 +64,7 @@ class CorsMiddleware:
     def __call__(self, request: HttpRequest) -> Any:  # a response, or a coroutine that gives one
         if self._is_async:
             return self.__acall__(request)
-        configuration = conf.current()
+        configuration = conf.compiled or conf.current()
         if configuration.urls is not None and not covers(configuration, request):
             request.cors = NOT_COVERED  # type: ignore[attr-defined]
             return self.get_response(request)
@@ -76,7 +77,7 @@ class CorsMiddleware:
         return _finish(decision, self.get_response(request))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
-        configuration = conf.current()
+        configuration = conf.compiled or conf.current()
         if configuration.urls is not None and not covers(configuration, request):
             request.cors = NOT_COVERED  # type: ignore[attr-defined]
             return await self.get_response(request)  # type: ignore[no-any-return]
@@ -99,7 +100,7 @@ def _decide(configuration: conf.Configuration, request: HttpRequest, policies: t
         private_network = meta.get("HTTP_ACCESS_CONTROL_REQUEST_PRIVATE_NETWORK") == "true"
         decision = decide_options(policies, origin, asked, private_network)
     else:
-        decision = decide_actual(policies, origin)
+        decision = remembered.get((policies, origin)) or decide_actual(policies, origin)
     if decision.allowed:
         return decision
     own = _own_origin(request, origin)
@@ -129,10 +130,15 @@ def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpRes
     return _finish(decision, response)
 
 
-REMEMBERED = 1024  # decisions' fields
+class _Lower(dict[str, str]):
+    """Names in lower case, by the name: the few that decisions have, each of which is hashed once."""
 
-# The fields of decisions by lower-case name, ready for _finish(): a few decisions answer nearly all requests.
-_ready: dict[tuple[tuple[str, str], ...], dict[str, tuple[str, str]]] = {}
+    def __missing__(self, name: str) -> str:
+        lower = self[name] = name.lower()
+        return lower
+
+
+_lower = _Lower()
 
 
 def _finish(decision: Decision, response: Response) -> Response:
@@ -149,13 +155,8 @@ def _finish(decision: Decision, response: Response) -> Response:
     # Before "b" come access-control-*, and a few others for which the other way is no harm.
     if "vary" in fields or (fields and min(fields) < "b"):
         return _rewrite(decision, response)
-    ready = _ready.get(decision.headers)
-    if ready is None:
-        ready = {field[0].lower(): field for field in decision.headers}
-        if len(_ready) >= REMEMBERED:
-            _ready.clear()
-        _ready[decision.headers] = ready
-    fields.update(ready)
+    for field in decision.headers:
+        fields[_lower[field[0]]] = field
     if decision.vary:
         fields["vary"] = _VARY
     return response

@@ -123,8 +123,11 @@ class PolicyStore:
         """Give a tenant's policy, None if it has none, or MISS if only get() or aget() can tell. No I/O, no lock."""
         now = self._clock()
         if now < self._fresh_until or self._is_fresh(now):  # the first half of _is_fresh(), said twice for speed
-            entry = self._entries.get(tenant)
-            if entry is not None and (entry.expires_at is None or self._wall_clock() < entry.expires_at):
+            try:
+                entry = self._entries[tenant]
+            except KeyError:
+                return MISS
+            if entry.expires_at is None or self._wall_clock() < entry.expires_at:
                 entry.used = True
                 return entry.policy
         elif self._outage:

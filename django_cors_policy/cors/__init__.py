@@ -52,6 +52,7 @@ from .protocol import (
     decide,
     decide_actual,
     decide_options,
+    remembered,
 )
 
 __all__ = [
@@ -101,6 +102,7 @@ __all__ = [
     "parse_origin",
     "parse_pattern",
     "quoted",
+    "remembered",
     "registrable_domain",
     "site_of",
 ]

@@ -99,20 +99,20 @@ def decide(policies: Sequence[Policy], request: CorsRequest) -> Decision:
 # What decide() is made of, for the middleware: to make a CorsRequest takes as long as everything else.
 
 # Of actual requests, by their policies and Origin: the same few origins ask again and again, and a policy never
-# changes. A flood of others costs what the answer costs.
-_remembered: dict[tuple[tuple[Policy, ...], str], Decision] = {}
+# changes. A flood of others costs what the answer costs. To be looked up before decide_actual() is called, for speed.
+remembered: dict[tuple[tuple[Policy, ...], str], Decision] = {}
 
 
 def decide_actual(policies: tuple[Policy, ...], origin: str) -> Decision:
     """Decide on a request of any method but OPTIONS, by at least one policy, whatever the request's own origin is."""
-    decision = _remembered.get((policies, origin))
+    decision = remembered.get((policies, origin))
     if decision is None:
         decision = _answer(policies, origin, Kind.ACTUAL)
         # What is too long to be an origin is not kept: a header may have many kilobytes.
         if len(origin) <= MAX_ORIGIN:
-            if len(_remembered) >= REMEMBERED:
-                _remembered.clear()
-            _remembered[policies, origin] = decision
+            if len(remembered) >= REMEMBERED:
+                remembered.clear()
+            remembered[policies, origin] = decision
     return decision
 
 

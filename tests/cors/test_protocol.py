@@ -624,14 +624,14 @@ def test_an_answer_is_one_policys_own(policies, asked):
 
 
 def test_what_is_too_long_to_be_an_origin_is_not_remembered(monkeypatch):
-    monkeypatch.setattr(protocol, "_remembered", remembered := {})
+    monkeypatch.setattr(protocol, "remembered", remembered := {})
     assert decide([LISTED], request("https://a.example")).allowed
     assert decide([LISTED], request(f"https://{'a' * 8000}.example")).reason is Reason.MALFORMED
     assert list(remembered) == [((LISTED,), "https://a.example")]
 
 
 def test_remembered_decisions_are_bounded_and_each_is_its_own_policies(monkeypatch):
-    monkeypatch.setattr(protocol, "_remembered", remembered := {})
+    monkeypatch.setattr(protocol, "remembered", remembered := {})
     for number in range(3 * protocol.REMEMBERED):
         assert not decide([LISTED], request(f"https://other{number}.example")).allowed
         assert len(remembered) <= protocol.REMEMBERED
