@@ -102,7 +102,7 @@ __all__ = [
     "parse_origin",
     "parse_pattern",
     "quoted",
-    "remembered",
     "registrable_domain",
+    "remembered",
     "site_of",
 ]
