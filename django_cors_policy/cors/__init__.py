@@ -1,5 +1,6 @@
 """The CORS protocol: no Django, no I/O, no clock."""
 
+from .browser import Answer, FetchRequest, PreflightCache, Verdict, WireRequest, browse
 from .errors import (
     CredentialsError,
     CredentialsReason,
@@ -61,11 +62,13 @@ __all__ = [
     "DEFAULT_METHODS",
     "NOT_COVERED",
     "SAFELISTED_METHODS",
+    "Answer",
     "CorsRequest",
     "CredentialsError",
     "CredentialsReason",
     "Decision",
     "ExposedHeaderNameError",
+    "FetchRequest",
     "HeaderNameError",
     "HeaderNameReason",
     "InvalidPolicy",
@@ -85,9 +88,13 @@ __all__ = [
     "Policy",
     "PolicyError",
     "PolicySpec",
+    "PreflightCache",
     "Reason",
     "RegexError",
     "RegexReason",
+    "Verdict",
+    "WireRequest",
+    "browse",
     "check_count",
     "check_limits",
     "compare_own",

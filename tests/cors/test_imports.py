@@ -25,8 +25,14 @@ PROTOCOL = {
     "regexes": {"growth", "origins", "patterns"},
     "rules": set(),
     "lint": {"errors", "origins", "names", "patterns", "policy", "regexes", "rules"},
-    # It judges the server by its headers, and shares none of its mistakes.
-    "browser": {"errors", "origins", "names"},
+    # The browser's side judges the server by its headers, and shares none of its mistakes.
+    "answers": {"names"},
+    "safelists": {"names"},
+    "urls": {"origins"},
+    "blocking": {"origins", "urls"},
+    "preflights": {"names"},
+    "corscheck": {"errors", "answers", "preflights", "urls"},
+    "browser": {"errors", "origins", "names", "answers", "blocking", "corscheck", "preflights", "safelists", "urls"},
     "": {"errors", "origins", "names", "patterns", "policy", "protocol", "browser"},
 }
 # Around it: each row may import the rows above, and nothing beside it.
@@ -142,6 +148,7 @@ def test_the_walk_reaches_every_part():
         ("cors.lint", "from .protocol import decide"),
         ("cors.regexes", "from .lint import lint"),
         ("cors.browser", "from .policy import Policy"),
+        ("cors.corscheck", "from .protocol import Reason"),
         ("cors.policy", "def late():\n    from django_cors_policy.cors.protocol import decide"),
         ("cors.policy", "from django_cors_policy.cors import decide"),
         ("cors.policy", "from django_cors_policy import conf"),
@@ -237,6 +244,7 @@ def test_the_protocol_exports_what_it_always_did():
             *("MaxAgeReason", "MethodError", "MethodReason", "Origin", "OriginPattern", "PatternError"),
             *("PatternReason", "PatternSet", "Policy", "PolicyError", "PolicySpec", "Reason", "RegexError"),
             *("RegexReason", "check_count", "check_limits", "compare_own", "compile_policy", "decide"),
+            *("Answer", "FetchRequest", "PreflightCache", "Verdict", "WireRequest", "browse"),
             *(
                 "decide_actual",
                 "decide_options",
