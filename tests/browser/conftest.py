@@ -38,6 +38,12 @@ CHROMIUM = [
 START = 60  # seconds
 
 
+def pytest_addoption(parser: pytest.Parser) -> None:
+    group = parser.getgroup("agreement")
+    group.addoption("--cases", type=int, help="how many random fetches are compared with a real browser's")
+    group.addoption("--seed", type=int, help="where they come from: a number that an earlier run has printed")
+
+
 def pytest_ignore_collect(collection_path: Path, config: pytest.Config) -> bool | None:
     # The other test runs have neither Playwright nor a browser.
     asked = [Path(arg.partition("::")[0]).resolve() for arg in config.args]
