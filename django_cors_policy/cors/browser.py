@@ -14,7 +14,7 @@ from typing import NoReturn
 
 from .answers import Answer, decoded, locations, readable, received
 from .blocking import is_bad_port, is_mixed_content
-from .corscheck import Refusal, cors_check, preflight_check, read_preflight, status_check
+from .corscheck import Refusal, cors_check, preflight_check, read_preflight, redirected, status_check
 from .errors import quoted
 from .names import FORBIDDEN_METHODS, NORMALIZED_METHODS, SAFELISTED_METHODS, is_token
 from .origins import parse_origin
@@ -26,22 +26,18 @@ __all__ = ["Answer", "FetchRequest", "PreflightCache", "Verdict", "WireRequest",
 
 MAX_REDIRECTS = 20
 
-_CREDENTIALS = ("omit", "same-origin", "include")
-_REDIRECTS = ("follow", "error", "manual")
 _REDIRECT_STATUSES = frozenset({301, 302, 303, 307, 308})
 # Fetch, "request-body-header name".
 _BODY_HEADERS = ("content-encoding", "content-language", "content-length", "content-location", "content-type")
 # With one of these Chromium asks again, whatever it remembers of a preflight.
 _CONDITIONS = frozenset({"if-match", "if-modified-since", "if-none-match", "if-range", "if-unmodified-since"})
 # Where no server may send a page; not a matter of CORS to Chromium.
-_UNSAFE_TARGETS = frozenset(
-    {"about", "blob", "chrome", "chrome-extension", "chrome-untrusted", "data", "devtools", "file"}
-)
+_UNSAFE = frozenset({"about", "blob", "chrome", "chrome-extension", "chrome-untrusted", "data", "devtools", "file"})
+_SOCKETS = ("ws", "wss")
 _CORS_SCHEMES = (
     "chrome, chrome-experimental-site-token-provider, chrome-extension, chrome-untrusted, data, http, https, "
     "isolated-app"
 )
-
 # The sections that a fetch ends in.
 _REQUEST = "Request class"
 _MAIN = "main fetch"
@@ -156,10 +152,10 @@ class _Fetch:
     def _construct(self) -> None:
         fetch = self._fetch
         # The arguments are looked at one by one, in the order of the alphabet, before anything else.
-        self._check_enumeration("credentials", fetch.credentials, _CREDENTIALS)
+        self._check_enumeration("credentials", fetch.credentials, ("omit", "same-origin", "include"))
         self._check_bytes("headers", "".join(name + value for name, value in fetch.headers))
         self._check_bytes("method", fetch.method)
-        self._check_enumeration("redirect", fetch.redirect, _REDIRECTS)
+        self._check_enumeration("redirect", fetch.redirect, ("follow", "error", "manual"))
         # In a script's strings each lone surrogate has become a replacement character by now.
         text = fetch.url.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         url = parse_url(text, parse_url(f"{fetch.origin}/"))
@@ -195,7 +191,7 @@ class _Fetch:
         if not is_token(method):
             self._throw(f"'{method}' is not a valid HTTP method.", f"{quoted(method)} is not a method.")
         if upper in FORBIDDEN_METHODS:
-            self._throw(f"'{method}' HTTP method is unsupported.", f"No script may send {method}.")
+            self._throw(f"'{method}' HTTP method is unsupported.", f"no script may send {method}.")
         # Fetch, "normalize a method". PATCH is not among them: it goes out as it is written.
         self._method = upper if upper in NORMALIZED_METHODS else method
 
@@ -212,9 +208,9 @@ class _Fetch:
     # --- following it ------------------------------------------------------------------------------------------------
 
     def _follow(self) -> tuple[tuple[str, str], ...]:
-        if self._url.scheme == "data":
-            return ()  # the browser answers it itself
         self._check_scheme()
+        if self._url.scheme == "data":
+            return ()  # but for a Content-Type
         while True:
             self._check_url()
             self._cors = self._cors or self._url.origin != self._fetch.origin
@@ -235,7 +231,9 @@ class _Fetch:
 
     def _check_scheme(self) -> None:
         url, scheme = self._url, self._url.scheme
-        if not url.is_http:
+        if scheme == "data" and "," not in str(url.without_fragment()):
+            self._fail(_SCHEME, "INVALID_URL", f"{quoted(str(url))} has no comma, after which its data begins.")
+        if not url.is_http and scheme != "data":
             console = f'Fetch API cannot load {url}. URL scheme "{scheme}" is not supported.'
             if scheme == "file":
                 console = f"Not allowed to load local resource: {url}"
@@ -244,12 +242,13 @@ class _Fetch:
     def _check_url(self) -> None:
         url, origin = self._url, self._fetch.origin
         if is_mixed_content(origin, url):
+            asked = url if self._redirects else url.without_fragment()
             raise _Blocked(
                 _MAIN,
                 f"{quoted(str(url))} is mixed content: a page that came over https has to ask for https.",
                 # The line names the page's whole address; here its origin is all that is known.
                 f"Mixed Content: The page at '{origin}/' was loaded over HTTPS, but requested an insecure resource "
-                f"'{url.without_fragment()}'. This request has been blocked; the content must be served over HTTPS.",
+                f"'{asked}'. This request has been blocked; the content must be served over HTTPS.",
             )
         if is_bad_port(url):
             self._fail(_MAIN, "UNSAFE_PORT", f"No browser asks port {url.port}: serve it on another one.")
@@ -289,13 +288,16 @@ class _Fetch:
         self._redirects += 1
         self._tainted = self._tainted or (target.origin != before != own)
         becomes_get = self._method == "POST" if status in (301, 302) else status == 303
-        if becomes_get and self._method not in ("GET", "HEAD"):
+        becomes_get = becomes_get and self._method not in ("GET", "HEAD")
+        if becomes_get:
             self._method = "GET"
             self._forget(_BODY_HEADERS)
         if target.origin != before:
             self._forget(["authorization"])
         if target.origin != own:
             self._forget(OWN_HINTS)
+        if not target.is_http:
+            self._leave(target, anew=becomes_get or not self._cors or self._needs_preflight())
         self._url = target
 
     def _forget(self, names: Iterable[str]) -> None:
@@ -304,11 +306,11 @@ class _Fetch:
 
     def _check_target(self, target: URL) -> None:
         shown = quoted(str(target))
-        known = target.is_http or target.scheme in ("ws", "wss")
+        known = target.is_http or target.scheme in _SOCKETS
         if self._redirects == MAX_REDIRECTS:
             message = f"There are more than {MAX_REDIRECTS} redirects, the last of them to {shown}."
             self._fail(_REDIRECT, "TOO_MANY_REDIRECTS", message)
-        if target.scheme in _UNSAFE_TARGETS:
+        if target.scheme in _UNSAFE:
             self._fail(_REDIRECT, "UNSAFE_REDIRECT", f"No server may redirect to {shown}.")
         if target.userinfo is not None:
             message = f"The redirect to {shown} holds a user name or a password: the server has to leave them out."
@@ -323,20 +325,28 @@ class _Fetch:
         if self._fetch.redirect == "error":
             message = f"The answer is a redirect to {shown}, and redirect: 'error' takes none."
             raise _Blocked(_HTTP, message, "Failed to load resource: net::ERR_FAILED" if known else "")
-        if not target.is_http:
-            message = f"The redirect to {shown} is neither to http nor to https."
-            if self._cors and known:
-                raise _Blocked(_REDIRECT, message, "Failed to load resource: net::ERR_UNKNOWN_URL_SCHEME")
-            reason = f"Cross origin requests are only supported for protocol schemes: {_CORS_SCHEMES}."
-            self._refuse(_REDIRECT, Refusal(reason, message), at=target)
+
+    def _leave(self, target: URL, *, anew: bool) -> NoReturn:
+        message = f"The redirect to {quoted(str(target))} is neither to http nor to https."
+        # Chromium: what it need not begin anew fails further down, as far as it knows the scheme.
+        if target.scheme in _SOCKETS and not anew:
+            self._fail(_REDIRECT, "UNKNOWN_URL_SCHEME", message)
+        reason = f"Cross origin requests are only supported for protocol schemes: {_CORS_SCHEMES}."
+        self._refuse(_REDIRECT, Refusal(reason, message), at=target)
 
     # --- the preflight -----------------------------------------------------------------------------------------------
 
+    def _unsafe_names(self) -> list[str]:
+        return unsafe_names({name: value for name, (_, value) in self._headers.items()})
+
+    def _needs_preflight(self) -> bool:
+        return self._method not in SAFELISTED_METHODS or self._unsafe_names() != []
+
     def _preflight(self) -> None:
         # Fetch, "CORS-preflight fetch".
-        names = unsafe_names({name: value for name, (_, value) in self._headers.items()})
-        if self._method in SAFELISTED_METHODS and not names:
+        if not self._needs_preflight():
             return
+        names = self._unsafe_names()
         key = (self._fetch.origin, str(self._url))  # Chromium: with the fragment
         # Chromium: what a tainted fetch is allowed is not remembered.
         fresh = self._tainted or not _CONDITIONS.isdisjoint(names)
@@ -357,15 +367,8 @@ class _Fetch:
 
     def _check_preflight_access(self, answer: Answer) -> None:
         target = self._location(answer)
-        if target is None:
-            # In this order in the standard as well: what the server did not mean for the page has no status.
-            refusal = self._cors_check(answer) or status_check(answer.status)
-        else:
-            refusal = Refusal(
-                "Redirect is not allowed for a preflight request.",
-                f"The preflight is redirected to {quoted(str(target))}: ask for that address at once, or let the "
-                "server answer OPTIONS here. Common causes are a missing slash at the end, and http in place of https.",
-            )
+        # In this order in the standard too: first who may read it, then the status.
+        refusal = redirected(target) if target else self._cors_check(answer) or status_check(answer.status)
         if refusal is not None:
             reason = f"Response to preflight request doesn't pass access control check: {refusal.reason}"
             self._refuse(_PREFLIGHT, Refusal(reason, refusal.message))

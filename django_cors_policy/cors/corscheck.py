@@ -6,7 +6,7 @@ from typing import NamedTuple
 from .answers import decoded, tokens
 from .errors import quoted
 from .preflights import Preflight, max_age
-from .urls import parse_url
+from .urls import URL, parse_url
 
 _VALID = " Have the server send the header with a valid value."
 
@@ -75,6 +75,15 @@ def _credentials_check(headers: Mapping[str, str]) -> Refusal | None:
     )
 
 
+def redirected(target: URL) -> Refusal:
+    """Refuse a preflight's answer that is a redirect."""
+    return Refusal(
+        "Redirect is not allowed for a preflight request.",
+        f"The preflight is redirected to {quoted(str(target))}: ask for that address at once, or let the server answer "
+        "OPTIONS here. Common causes are a missing slash at the end, and http in place of https.",
+    )
+
+
 def status_check(status: int) -> Refusal | None:
     """Check the status of a preflight's answer."""
     if 200 <= status <= 299:
@@ -112,7 +121,7 @@ def preflight_check(allowed: Preflight, headers: Mapping[str, str], method: str,
     """
     wildcard = "; with credentials: 'include', '*' stands for nothing else" if allowed.credentials else ""
     if allowed.refuses_method(method):
-        case = f", or the script {method.upper()}" if method.upper() in allowed.methods else ""
+        case = f", or the script {quoted(method.upper())}" if method.upper() in allowed.methods else ""
         return Refusal(
             f"Method {method} is not allowed by Access-Control-Allow-Methods in preflight response.",
             f"Access-Control-Allow-Methods is {quoted(headers.get('access-control-allow-methods', ''))}: the server "

@@ -1,6 +1,7 @@
 """Servers on loopback that answer what they are told, byte for byte, and write down what they are asked."""
 
 import asyncio
+import ssl
 import threading
 from collections import defaultdict
 from contextlib import suppress
@@ -44,8 +45,8 @@ def completed(answer: Answer) -> Answer:
 class Servers:
     """Several ports, one set of answers by path; requests are kept by the first segment of theirs."""
 
-    def __init__(self, count: int) -> None:
-        self.ports: list[int] = []
+    def __init__(self, count: int, certificate: ssl.SSLContext | None = None) -> None:
+        self.ports: list[int] = []  # the last one speaks TLS, where there is a certificate
         self.places: dict[str, Place] = {}
         self.asked: defaultdict[str, list[Asked]] = defaultdict(list)
         self._loop = asyncio.new_event_loop()
@@ -53,11 +54,11 @@ class Servers:
         self._tasks: set[asyncio.Task[None]] = set()
         self._thread = threading.Thread(target=self._loop.run_forever)
         self._thread.start()
-        asyncio.run_coroutine_threadsafe(self._listen(count), self._loop).result()
+        asyncio.run_coroutine_threadsafe(self._listen(count, certificate), self._loop).result()
 
-    async def _listen(self, count: int) -> None:
-        for _ in range(count):
-            server = await asyncio.start_server(self._serve, "127.0.0.1", 0)
+    async def _listen(self, count: int, certificate: ssl.SSLContext | None) -> None:
+        for context in [*[None] * count, *([certificate] if certificate else [])]:
+            server = await asyncio.start_server(self._serve, "127.0.0.1", 0, ssl=context)
             self._servers.append(server)
             self.ports.append(server.sockets[0].getsockname()[1])
 
@@ -90,18 +91,19 @@ class Servers:
             with suppress(asyncio.IncompleteReadError, ConnectionError, asyncio.CancelledError):
                 while True:
                     head = await reader.readuntil(b"\r\n\r\n")
-                    writer.write(self._answer_to(head.decode("latin-1")))
+                    scheme = "http" if writer.get_extra_info("sslcontext") is None else "https"
+                    writer.write(self._answer_to(scheme, head.decode("latin-1")))
                     await writer.drain()
         finally:
             self._tasks.discard(task)
             writer.close()
 
-    def _answer_to(self, head: str) -> bytes:
+    def _answer_to(self, scheme: str, head: str) -> bytes:
         first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
         method, target, _ = first.split(" ")
         headers = [(name, value.strip(" ")) for name, _, value in (line.partition(":") for line in lines)]
         host = next(value for name, value in headers if name.lower() == "host")
-        asked = Asked(method, f"http://{host}{target}", headers)
+        asked = Asked(method, f"{scheme}://{host}{target}", headers)
         self.asked[target.split("/")[1]].append(asked)
         answer = self.answer(method, asked.url, is_preflight=asked.is_preflight)
         text = "".join(f"{name}:{value}\r\n" for name, value in answer.headers)

@@ -67,7 +67,7 @@ URLS = """http://[{base}/ ftp://x{base}/ file://{base}/ about:{base}/ blob:http:
 
 
 class Writer:
-    """Writes cases, numbered; ``origins`` are those of the pages: the first three are http, on loopback."""
+    """Writes cases, numbered; ``origins`` are those of the pages, all on loopback."""
 
     def __init__(self, origins: Sequence[str]) -> None:
         self.page, self.other, self.third = origins[:3]
@@ -458,6 +458,9 @@ def _locations(writer: Writer) -> None:
                     writer.add(f"redirect {redirect} to {value!r}", {"redirect": redirect}, actual=to, more=place)
                 writer.add(f"{status} to {value!r} without ACAO", actual=(302, [("Location", value)]), more=place)
                 writer.add(f"{status} to {value!r} from a fragment", actual=to, more=place, url="{other}{base}/0#old")
+    for method, headers in itertools.product(("GET", "POST", "PUT"), ((), CUSTOM, (("DPR", "x"),))):
+        fetch, to = {"method": method, "headers": headers}, (302, [*ANY, ("Location", "ws://x{base}/")])
+        writer.add(f"{method} {headers} to ws", fetch, actual=to)
     for redirect in ("follow", "error", "manual"):
         fetch = {"redirect": redirect}
         writer.add(f"no Location {redirect}", fetch, actual=(302, ANY))
@@ -524,6 +527,7 @@ VALUES += ["TRACE", " 1.5 ", "\xe9", "a\nb", "text/plain;charset=utf-8"]
 METHODS = ["GET"] * 6 + ["POST", "PUT", "PUT", "DELETE", "HEAD", "OPTIONS", "patch", "PATCH", "put", "TRACE", "foo"]
 STATUSES = [200] * 8 + [204, 204, 404, 500, 301, 302, 303, 307, 308, 299, 304]
 CARE = 0.85  # how often a well-meaning server gets a header right
+HOSTILE = "aAzZ019 \t-_.~*/:;,=+%?#@()[]{}<>|\\^`'\"!$&\x01\x0b\x7f\x80\xa0\xe9\xff"
 
 
 def generated(origins: Sequence[str], *, seed: int, count: int) -> list[Case]:
@@ -531,7 +535,7 @@ def generated(origins: Sequence[str], *, seed: int, count: int) -> list[Case]:
     writer = Writer(origins)
     rng = random.Random(seed)
     for number in range(count):
-        writer.page, writer.other, writer.third = rng.sample(list(origins[:3]), 3)
+        writer.page, writer.other, writer.third = rng.sample(list(origins), 3)
         chance = _Chance(rng, writer.page, well_meant=rng.random() < 0.7)
         last = rng.choice([0, 0, 0, 1, 1, 2, 3])
         places = {str(step): chance.place(step, last) for step in range(last + 1)}
@@ -548,7 +552,7 @@ class _Chance:
     def __init__(self, rng: random.Random, page: str, *, well_meant: bool) -> None:
         self._rng = rng
         self._well_meant = well_meant
-        headers = [(rng.choice(NAMES), rng.choice(VALUES)) for _ in range(rng.choice([0, 0, 1, 1, 2, 3, 6]))]
+        headers = [(rng.choice(NAMES), self._value()) for _ in range(rng.choice([0, 0, 1, 1, 2, 3, 6]))]
         if rng.random() < 0.9:  # one bad pair hides all the rest
             headers = [(name, value) for name, value in headers if " " not in name and "\n" not in value]
         self.fetch = {
@@ -558,6 +562,14 @@ class _Chance:
             "credentials": rng.choice(["omit", "same-origin", "same-origin", "include", "include"]),
             "redirect": rng.choice(["follow"] * 8 + ["error", "manual"]),
         }
+
+    def _hostile(self) -> str:
+        return "".join(self._rng.choices(HOSTILE, k=self._rng.randint(1, 8)))
+
+    def _value(self) -> str:
+        if self._rng.random() < 0.7:
+            return self._rng.choice(VALUES)
+        return self._rng.choice(["", "", "text/plain", "bytes=", "http://"]) + self._hostile()
 
     def _is_right(self) -> bool:
         return self._well_meant and self._rng.random() < CARE
@@ -571,7 +583,7 @@ class _Chance:
         status = 204 if self._is_right() else rng.choice([200, 204, 404, 302, 299])
         moved = [("Location", "{other}{base}/1")] if status == 302 and rng.random() < 0.5 else []
         preflight = (status, self._access(step) + allowed + age + moved)
-        exposed = rng.choice(["*", "x-one, etag", "ETag, x-blank", "a b", "x-empty", "X-High, *"])
+        exposed = rng.choice(["*", "x-one, etag", "ETag, x-blank", "a b", "x-empty", "X-High, *", self._hostile()])
         headers = [*self._access(step), (ACEH, exposed), *rng.sample(MANY, 5)]
         if step < last:
             return preflight, (rng.choice([301, 302, 303, 307, 308, 307, 307]), [*headers, self._location(step + 1)])
@@ -579,6 +591,11 @@ class _Chance:
 
     def _location(self, step: int) -> tuple[str, str]:
         rng = self._rng
+        if rng.random() < 0.1:
+            hostile = "{base}/x/x/x/x/" + self._hostile()  # deep enough for all the `..` in it
+            # Without those that are relative from http alone.
+            known = [value for value in LOCATIONS.split() if not value.lower().startswith(("http:1", "http:{"))]
+            return "Location", rng.choice([hostile, *known]).replace("{-other}", "x:99999")
         origin = rng.choice(["{page}", "{other}", "{other}", "{third}", "{@other}" if rng.random() < 0.2 else "{page}"])
         path = rng.choice([origin + "{base}/", origin + "{base}/", "", "{base}/"])
         return "Location", path + str(step) + rng.choice(["", "", "#g", "?r"])
@@ -592,10 +609,13 @@ class _Chance:
                 origin = "null" if self.fetch["origin"] == "null" or origin == "null" else "{page}"
             return [(name, origin), *credentials]
         wrong = ["{page}", "*", "null", "{other}", "{page}/", "{page}, {page}", "", " {page}\t", "http://[", "x"]
+        wrong += [self._hostile(), rng.choice(["https://", "x:", "{page}"]) + self._hostile()]
         credentials = rng.choice([credentials, credentials, [], [(ACAC, "True")], credentials * 2])
         return [(name, rng.choice(wrong))] * rng.choice([0, 1, 1, 1, 1, 2]) + credentials
 
     def _listed(self, *lists: str) -> str:
         if self._is_right():
             return lists[0]
-        return self._rng.choice([*lists, "*", "*", "", "x", "a b", "GET, x-custom, authorization, PUT"])
+        return self._rng.choice(
+            [*lists, "*", "*", "", "x", "a b", self._hostile(), "GET, x-custom, authorization, PUT"]
+        )

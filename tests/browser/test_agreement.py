@@ -9,6 +9,9 @@
 
 import random
 import secrets
+import shutil
+import ssl
+import subprocess
 from typing import TYPE_CHECKING
 
 import pytest
@@ -30,24 +33,36 @@ CASES, SEED = 300, 1  # of every run; by hand there are more, and a seed that no
 ANY = cases.ANY
 
 
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> ssl.SSLContext:
+    if shutil.which("openssl") is None:
+        pytest.fail("There is no openssl on the path, which makes the certificate for https.", pytrace=False)
+    key, made = (tmp_path_factory.mktemp("tls") / name for name in ("key.pem", "certificate.pem"))
+    command = ["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:prime256v1", "-nodes"]
+    subprocess.run([*command, "-subj", "/CN=localhost", "-keyout", key, "-out", made], check=True, capture_output=True)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(made, key)
+    return context
+
+
 @pytest.fixture
-def servers() -> "Iterator[Servers]":
-    running = Servers(3)
+def servers(certificate: ssl.SSLContext) -> "Iterator[Servers]":
+    running = Servers(3, certificate)
     yield running
     running.close()
 
 
 @pytest.fixture
 def context(chromium: "Browser") -> "Iterator[BrowserContext]":
-    opened = chromium.new_context()
+    opened = chromium.new_context(ignore_https_errors=True)
     yield opened
     opened.close()
 
 
 @pytest.fixture
 def origins(servers: Servers) -> list[str]:
-    hosts = ("localhost", "127.0.0.1", "c.localhost")
-    return [f"http://{host}:{port}" for host, port in zip(hosts, servers.ports, strict=True)]
+    hosts = ("http://localhost", "http://127.0.0.1", "http://c.localhost", "https://localhost")
+    return [f"{host}:{port}" for host, port in zip(hosts, servers.ports, strict=True)]
 
 
 def assert_agreement(written: "Sequence[Case]", pages: Pages, servers: Servers) -> int:
