@@ -72,8 +72,9 @@ def parse_url(text: str, base: URL | None = None) -> URL | None:
     """Read a URL, absolute or relative to a base, or return None where the browser cannot either; never raises.
 
     Lone surrogates stand for bytes that are not UTF-8, as ``errors="surrogateescape"`` makes them. Chromium departs
-    from the standard in that a blank and ``*`` in a host, and ``|`` in a path, are percent-encoded. Names are not
-    held to the lengths of the DNS, nor ``xn--`` labels decoded, which Chromium does not do either.
+    from the standard in that a blank and ``*`` in a host, ``|`` in a path and ``'`` in a user's name are
+    percent-encoded. Names are not held to the lengths of the DNS, nor ``xn--`` labels decoded, which Chromium does not
+    do either.
 
     Source: WHATWG URL, "basic URL parser".
     """

@@ -350,6 +350,11 @@ def _caches(writer: Writer) -> None:
     )
     writer.add("a failure is not remembered", put, put, preflight=(404, ANY))
     writer.add("null remembers too", *[put | {"origin": "null"}] * 2)
+    # Of a fetch that hides the page's origin nothing is remembered, nor does what is remembered serve it.
+    hidden, plain = put | {"url": "{other}{base}/0"}, put | {"url": "{third}{base}/1"}
+    away = {"actual": (307, [*ANY, ("Location", "{third}{base}/1")]), "more": {"1": ((200, ANY), (200, ANY))}}
+    writer.add("plain, hidden, plain", plain, hidden, plain, **away)
+    writer.add("hidden, plain, hidden", hidden, plain, hidden, **away)
     writer.add("another page's", put, put | {"url": "{third}{base}/0"})
 
 

@@ -659,6 +659,24 @@ def test_what_fails_is_not_remembered():
     assert preflights({}, {}, headers=OWN) == [True, True]
 
 
+def test_a_hidden_page_remembers_nothing_and_is_served_by_nothing():
+    moved_on = {ITEMS: moved(f"{THIRD}/x", status=307)}
+    cache, asked = PreflightCache(), []
+
+    def send(request):
+        asked.append((request.method, request.url, dict(request.headers)["Origin"]))
+        return ok(*ANY) if request.method == "OPTIONS" else moved_on.get(request.url, ok(*ANY))
+
+    for url in (ITEMS, f"{THIRD}/x", ITEMS):
+        assert browse(FetchRequest(PAGE, url, "PUT"), send, cache).allowed
+    away = [("OPTIONS", f"{THIRD}/x", "null"), ("PUT", f"{THIRD}/x", "null")]
+    assert asked == [
+        *[("OPTIONS", ITEMS, PAGE), ("PUT", ITEMS, PAGE), *away],
+        *[("OPTIONS", f"{THIRD}/x", PAGE), ("PUT", f"{THIRD}/x", PAGE)],
+        *[("PUT", ITEMS, PAGE), *away],
+    ]
+
+
 def test_a_page_without_an_origin_remembers_nothing():
     assert preflights({"origin": "null"}, {"origin": "null"}) == [True, True]
 
