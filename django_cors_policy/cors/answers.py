@@ -33,10 +33,10 @@ class Answer:
 
 def received(answer: Answer) -> dict[str, str]:
     """Give the headers by lower-case name, repeated ones combined. Source: Fetch, "get a header"."""
-    combined: dict[str, str] = {}
+    values: dict[str, list[str]] = {}
     for name, value in _fields(answer):
-        combined[name] = f"{combined[name]}, {value}" if name in combined else value
-    return combined
+        values.setdefault(name, []).append(value)
+    return {name: ", ".join(several) for name, several in values.items()}
 
 
 def locations(answer: Answer) -> set[str]:

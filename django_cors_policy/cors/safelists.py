@@ -63,11 +63,9 @@ def unsafe_names(headers: Mapping[str, str]) -> list[str]:
 
     Source: Fetch, "CORS-unsafe request-header names".
     """
-    unsafe = [name for name, value in headers.items() if not _is_safelisted(name, value)]
-    safe = [name for name in headers if name not in unsafe]
-    if sum(len(headers[name]) for name in safe) > MAX_VALUES:
-        unsafe += safe
-    return sorted(unsafe)
+    safe = [name for name, value in headers.items() if _is_safelisted(name, value)]
+    too_long = sum(len(headers[name]) for name in safe) > MAX_VALUES
+    return sorted(headers if too_long else headers.keys() - safe)
 
 
 def _is_safelisted(name: str, value: str) -> bool:

@@ -7,6 +7,8 @@ import idna
 
 from .origins import DEFAULT_PORTS, canonical_ipv4, canonical_ipv6
 
+MAX_UNICODE_NAME = 1000  # characters, four times what the DNS has: Punycode takes their square in time
+
 _SPECIAL = DEFAULT_PORTS | {"ws": 80, "wss": 443, "ftp": 21, "file": None}
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]*):")
 _BLANKS = "".join(map(chr, range(0x21)))  # C0 controls and the space
@@ -191,6 +193,8 @@ def _host(text: str, *, special: bool) -> str | None:
     try:
         name = _unquote(text).decode()
         plain = name.isascii()  # and then not looked into: most names are
+        if not plain and len(name) > MAX_UNICODE_NAME:
+            return None
         name = name.lower() if plain else idna.uts46_remap(name, std3_rules=False, transitional=False)
         if not name or _FORBIDDEN_IN_DOMAIN.search(name):
             return None
