@@ -74,6 +74,7 @@ class Servers:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
+        await asyncio.sleep(0.05)  # for the sockets that have been let go
 
     def answer(self, method: str, url: str, *, is_preflight: bool) -> Answer:
         """Give what is sent to a request, so that a prediction hears the same."""
@@ -96,7 +97,7 @@ class Servers:
                     await writer.drain()
         finally:
             self._tasks.discard(task)
-            writer.close()
+            writer.transport.abort()  # closing would wait for the browser to agree
 
     def _answer_to(self, scheme: str, head: str) -> bytes:
         first, *lines = head.removesuffix("\r\n\r\n").split("\r\n")
