@@ -248,6 +248,7 @@ def test_the_protocol_exports_what_it_always_did():
             *(
                 "decide_actual",
                 "decide_options",
+                "remembered",
                 "is_forbidden_request_header",
                 "is_loopback",
                 "is_public_suffix",
