@@ -526,3 +526,8 @@ def test_loopback_is_the_visitors_own_machine(host):
 )
 def test_anything_else_is_no_loopback(host):
     assert not is_loopback(host)
+
+
+@pytest.mark.parametrize("text", ["https://app.example.com", "http://app.example.com:8000", "https://[::1]:8443"])
+def test_the_text_of_an_origin_is_its_serialization(text):
+    assert str(parse_origin(text)) == text
