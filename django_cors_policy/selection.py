@@ -25,7 +25,8 @@ def policies_for(configuration: conf.Configuration, request: HttpRequest) -> tup
     try:  # what tenant_of() does, a call the less for each request
         tenant: object = resolver(request)
     except Exception as error:  # noqa: BLE001 -- a project's own code, run for every request
-        tenant = error
+        _complain_of(configuration, error)
+        return configuration.policies
     if not isinstance(tenant, str):
         _refuse(configuration, tenant)
         return configuration.policies
@@ -53,7 +54,8 @@ def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | 
     try:
         tenant: object = configuration.resolver(request)
     except Exception as error:  # noqa: BLE001 -- a project's own code, run for every request
-        tenant = error
+        _complain_of(configuration, error)
+        return None
     if isinstance(tenant, str):
         return tenant
     _refuse(configuration, tenant)
@@ -61,11 +63,15 @@ def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | 
 
 
 def _refuse(configuration: conf.Configuration, tenant: object) -> None:
-    """Complain of what is no key, unless it is None: another type, or what the resolver raised."""
-    if isinstance(tenant, Exception):
-        _complain(configuration, f"raised {type(tenant).__name__}: {tenant}")
-    elif tenant is not None:
+    """Complain of what is no key, unless it is None."""
+    if tenant is not None:
         _complain(configuration, f"gave {type(tenant).__name__}, not a string or None")
+
+
+def _complain_of(configuration: conf.Configuration, error: Exception) -> None:
+    # Called while the error is handled, and never kept in a variable of the caller: with its traceback, that would be a
+    # cycle, which holds the request until the garbage collector comes by.
+    _complain(configuration, f"raised {type(error).__name__}: {error}")
 
 
 def _may_be_stored(tenant: str) -> bool:

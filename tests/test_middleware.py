@@ -1,6 +1,8 @@
 """The middleware through Django's whole stack, sync and async."""
 
+import gc
 import logging
+import weakref
 
 import pytest
 from asgiref.sync import async_to_sync, iscoroutinefunction
@@ -9,10 +11,11 @@ from django.http import HttpResponse
 from django.test import AsyncClient, Client, RequestFactory
 from django.utils.cache import patch_vary_headers
 
-from django_cors_policy import middleware
+from django_cors_policy import conf, middleware
 from django_cors_policy.cors import Kind, Reason
 from django_cors_policy.middleware import CorsMiddleware
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from django_cors_policy.selection import policies_for, tenant_of
 from tests import views
 
 APP = "https://app.acme.example"
@@ -388,6 +391,20 @@ def test_a_resolver_that_raises_leaves_the_settings_policy(send, settings, caplo
     send()
     [record] = [record for record in caplog.records if "CORS_TENANT_RESOLVER" in record.getMessage()]
     assert "tests.test_conf.fails_to_resolve: 'raised RuntimeError: no\\ntenant'" in record.getMessage()
+
+
+@pytest.mark.parametrize("find", [policies_for, tenant_of])
+def test_a_request_whose_resolver_raises_is_let_go_at_once(settings, find):
+    settings.CORS_TENANT_RESOLVER = "tests.test_conf.fails_to_resolve"
+    request = RequestFactory().get("/")
+    kept = weakref.ref(request)
+    gc.disable()
+    try:
+        find(conf.current(), request)
+        del request
+        assert kept() is None
+    finally:
+        gc.enable()
 
 
 def test_a_resolver_that_gives_no_text_leaves_the_settings_policy(send, settings, caplog):
