@@ -138,6 +138,23 @@ def test_a_get_host_of_the_projects_own_is_asked_each_time(settings):
     assert by_host(forwarded("b.example.com")) == "b.example.com"
 
 
+def test_a_get_host_of_what_stands_in_for_a_request_is_asked_each_time(settings):
+    """Its class is said to be Django's, and its host is its own."""
+
+    class Forwarded:
+        __class__ = HttpRequest
+
+        def __init__(self, host):
+            self.META = {"HTTP_HOST": "gateway.example.com", "HTTP_X_ORIGINAL_HOST": host}
+
+        def get_host(self):
+            return self.META["HTTP_X_ORIGINAL_HOST"]
+
+    settings.ALLOWED_HOSTS = HOSTS
+    assert by_host(request("gateway.example.com")) == "gateway.example.com"
+    assert by_host(Forwarded("a.example.com")) == "a.example.com"
+
+
 def test_a_request_without_host_is_asked_each_time(settings):
     settings.ALLOWED_HOSTS = HOSTS
     tenants._checked.clear()
