@@ -29,6 +29,7 @@ _PAUSE = 5.0  # seconds, where a server that wants one does not say how long
 _DEFAULT_PORTS = {"http": 80, "https": 443}
 _EXAMPLE = "write it as https://api.example.com or https://api.example.com/path/"
 
+_TOKENS = re.compile(r"(?<=[?#]).+", re.DOTALL)
 _VISIBLE = re.compile(r"[!-~]+")
 # RFC 9110 section 5.5: what is around it, a server strips; what else there is, a client must not send.
 _FIELD_VALUE = re.compile(r"([!-~\x80-\xff]+([ \t]+[!-~\x80-\xff]+)*)?")
@@ -89,14 +90,16 @@ class Edge:
 
 def _read(url: str) -> tuple[str, str]:
     """Give a URL's origin and its path, as Django knows it. Raises UnusableEdge."""
-    shown = f"--url {quoted(re.sub(r'[^/]*@', '***@', url))}"  # a password is not for a log
+    # A password is not for a log, nor a token; and with a slash in it, or what else ends a host, one is read as a port.
+    _, at, rest = url.rpartition("@")
+    shown = f"--url {quoted(_TOKENS.sub('***', f'***@{rest}' if at else url))}"
     if not _VISIBLE.fullmatch(url) or len(url) > _LONGEST:
         raise UnusableEdge(f"{shown} is empty, too long, or holds a space or what is not ASCII; {_EXAMPLE}")
     try:
         parts = urlsplit(url)
         port = parts.port
     except ValueError as error:
-        raise UnusableEdge(f"{shown} is no URL ({error}); {_EXAMPLE}") from None
+        raise UnusableEdge(f"{shown} is no URL ({'it holds an @' if at else error}); {_EXAMPLE}") from None
     if parts.scheme not in _DEFAULT_PORTS or not parts.hostname:
         raise UnusableEdge(f"{shown} is not an http or https address; {_EXAMPLE}")
     host = f"[{parts.hostname}]" if ":" in parts.hostname else parts.hostname
@@ -106,7 +109,8 @@ def _read(url: str) -> tuple[str, str]:
         raise UnusableEdge(f"{shown} has a host or a port that browsers do not know, or write otherwise; {_EXAMPLE}")
     for char, what in (("@", "a user name"), ("?", "a query"), ("#", "a fragment")):
         if char in (parts.netloc if char == "@" else url):
-            raise UnusableEdge(f"{shown} holds {what}, which is not sent; write {quoted(f'{origin}{parts.path}')}")
+            meant = _EXAMPLE if at and char != "@" else f"write {quoted(f'{origin}{parts.path}')}"
+            raise UnusableEdge(f"{shown} holds {what}, which is not sent; {meant}")
     return origin, unquote(parts.path)
 
 

@@ -775,6 +775,27 @@ def test_a_password_is_refused_and_not_shown(url):
     assert "***@a.example" in str(caught.value)
 
 
+@pytest.mark.parametrize(
+    "url",
+    [
+        "https://me:secret/x@a.example/",
+        "https://me:secret?x@a.example/",
+        "https://me:secret#x@a.example/",
+        "https://me:x/secret@a.example/",
+        "https://me:secret/ @a.example/",
+        "https://me:123/x?secret@a.example/",
+        "https://me:123/secret@a.example/?",
+        "https://a.example/?token=secret",
+        "https://a.example/#secret",
+    ],
+)
+def test_a_secret_that_ends_the_host_early_is_not_shown_either(url):
+    with pytest.raises(UnusableEdge) as caught:
+        Edge(url)
+    assert "secret" not in str(caught.value)
+    assert "***" in str(caught.value)
+
+
 def test_a_user_name_is_refused_with_what_to_write():
     with pytest.raises(UnusableEdge, match=r"holds a user name, which is not sent; write 'https://a\.example/x'"):
         Edge("https://me@a.example/x")
