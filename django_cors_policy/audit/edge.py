@@ -71,7 +71,13 @@ def ask(edge: Edge) -> Probed:
         probed.failure = f"{edge.origin} was not asked: {why}"
         return probed
     run = _Run(edge, others)
-    with closing(Line(edge)) as line:
+    try:
+        opened = Line(edge)
+    except OSError as error:
+        why = f"no authorities can be read ({quoted(str(error))}); see what SSL_CERT_FILE and SSL_CERT_DIR name"
+        probed.failure = f"{edge.origin} was not asked: {why}"
+        return probed
+    with closing(opened) as line:
         try:
             run.all(line)
         except KeyboardInterrupt:

@@ -518,6 +518,16 @@ def test_an_authority_of_ones_own_is_trusted(deployment, asked, secure, monkeypa
     assert len(secure.seen) >= 2
 
 
+@pytest.mark.parametrize("file", ["not-there.pem", "empty.pem"])
+def test_an_authority_that_cannot_be_read_is_said_so(asked, tmp_path, monkeypatch, file):
+    (tmp_path / "empty.pem").touch()
+    monkeypatch.setenv("SSL_CERT_FILE", str(tmp_path / file))
+    done = asked(base="https://127.0.0.1:1")
+    assert "was not asked: no authorities can be read (" in done.failure
+    assert done.failure.endswith("); see what SSL_CERT_FILE and SSL_CERT_DIR name")
+    assert done.requests == 0
+
+
 def test_https_of_a_server_without_is_said_so(deployment, asked):
     failure = asked(base=deployment.base.replace("http:", "https:")).failure
     assert "does not answer: TLS fails: 'WRONG_VERSION_NUMBER'; is it https?; " in failure
