@@ -51,7 +51,18 @@ RULES = (HOSTILE_SERVED, PREFLIGHT_FAILS, VARY_MISSING, DUPLICATE_HEADER, ERROR_
 
 _MOST_OTHERS = 20  # tenants whose origins are sent
 _FOR_A_SECOND_LOOK = 30  # requests
-_NOBODY_BEHIND = {502: "Bad Gateway", 503: "Service Unavailable", 504: "Gateway Timeout"}
+_NOBODY_BEHIND = {
+    502: "Bad Gateway",
+    503: "Service Unavailable",
+    504: "Gateway Timeout",
+    # Cloudflare's own
+    521: "Web Server Is Down",
+    522: "Connection Timed Out",
+    523: "Origin Is Unreachable",
+    524: "A Timeout Occurred",
+    525: "SSL Handshake Failed",
+    526: "Invalid SSL Certificate",
+}
 _OTHERS = "of another tenant"
 _NOWHERE = "cors-audit-nowhere/"
 _DO = "see that it runs and that this machine reaches it (proxies of the environment are not used)"

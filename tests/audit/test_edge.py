@@ -533,7 +533,20 @@ def test_https_of_a_server_without_is_said_so(deployment, asked):
     assert "does not answer: TLS fails: 'WRONG_VERSION_NUMBER'; is it https?; " in failure
 
 
-@pytest.mark.parametrize("status", ["502 Bad Gateway", "503 Service Unavailable", "504 Gateway Timeout"])
+@pytest.mark.parametrize(
+    "status",
+    [
+        "502 Bad Gateway",
+        "503 Service Unavailable",
+        "504 Gateway Timeout",
+        "521 Web Server Is Down",
+        "522 Connection Timed Out",
+        "523 Origin Is Unreachable",
+        "524 A Timeout Occurred",
+        "525 SSL Handshake Failed",
+        "526 Invalid SSL Certificate",
+    ],
+)
 def test_a_proxy_with_nobody_behind_it_is_no_answer(deployment, asked, status):
     deployment.answers = behind(deployment.answers, lambda *_: (status, []))
     done = asked()
