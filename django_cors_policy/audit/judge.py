@@ -223,6 +223,10 @@ def varies(answer: Answer) -> bool:
     return bool({name.lower() for name in _names(answer, "vary")} & {"origin", "*"})
 
 
+# What a firewall or a balancer in front answers to one request and not to another; a cache keeps none of it by itself.
+_REFUSED = frozenset({400, 401, 403, 406, 429, 500, *range(502, 505), *range(520, 527), 530})
+
+
 class Compared:
     """The first answer of each kind of request, to compare those to other origins with."""
 
@@ -235,7 +239,8 @@ class Compared:
         other, first = self._first.setdefault(ask._replace(headers=_without_origin(ask)), (ask, answer))
         if first.cors == answer.cors or (varies(first) and varies(answer)):
             return None
-        shared = self.shared_cache or any(
+        refused = first.status != answer.status and bool(_REFUSED & {first.status, answer.status})
+        shared = (self.shared_cache and not refused) or any(
             word in (answer.get("cache-control") or "").lower() for word in ("public", "s-maxage")
         )
         with_, against = _origin(ask) or "no Origin", _origin(other) or "no Origin"

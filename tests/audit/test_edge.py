@@ -611,6 +611,16 @@ def test_a_server_that_often_does_not_answer_is_not_asked_on(deployment, asked, 
     assert len(deployment.seen) == 4
 
 
+@pytest.mark.parametrize("status", ["403 Forbidden", "502 Bad Gateway"])
+def test_what_a_firewall_or_balancer_refuses_by_origin_is_not_high(deployment, asked, status):
+    def refuse(environ, answered, headers):
+        headers = [*headers, ("Age", "0")]
+        return (status, [("Age", "0")]) if environ.get("HTTP_ORIGIN") == "https://evil.test" else (answered, headers)
+
+    deployment.answers = behind(deployment.answers, refuse)
+    assert {found.severity for found in asked().findings} == {"medium"}
+
+
 def test_a_path_without_an_answer_is_left_out(deployment, asked):
     def drops(environ, status, headers):
         if environ["PATH_INFO"] == "/api/" and len(deployment.seen) == 1:
