@@ -71,7 +71,11 @@ def _refuse(configuration: conf.Configuration, tenant: object) -> None:
 def _complain_of(configuration: conf.Configuration, error: Exception) -> None:
     # Called while the error is handled, and never kept in a variable of the caller: with its traceback, that would be a
     # cycle, which holds the request until the garbage collector comes by.
-    _complain(configuration, f"raised {type(error).__name__}: {error}")
+    try:
+        said = str(error)
+    except Exception:  # noqa: BLE001 -- of a project's own too
+        said = "its text cannot be had"
+    _complain(configuration, f"raised {type(error).__name__}: {said}")
 
 
 def _may_be_stored(tenant: str) -> bool:

@@ -393,6 +393,22 @@ def test_a_resolver_that_raises_leaves_the_settings_policy(send, settings, caplo
     assert "tests.test_conf.fails_to_resolve: 'raised RuntimeError: no\\ntenant'" in record.getMessage()
 
 
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise RuntimeError("no text")
+
+
+def test_an_exception_without_a_text_is_no_500_either(send, settings, monkeypatch, caplog):
+    def resolver(request):
+        raise UnspeakableError
+
+    monkeypatch.setattr("tests.test_conf.fails_to_resolve", resolver)
+    settings.CORS_TENANT_RESOLVER = "tests.test_conf.fails_to_resolve"
+    settings.CORS_ALLOWED_ORIGINS = [APP]
+    assert cors_headers(send()) == {"Access-Control-Allow-Origin": APP}
+    assert "raised UnspeakableError: its text cannot be had" in caplog.text
+
+
 @pytest.mark.parametrize("find", [policies_for, tenant_of])
 def test_a_request_whose_resolver_raises_is_let_go_at_once(settings, find):
     settings.CORS_TENANT_RESOLVER = "tests.test_conf.fails_to_resolve"
