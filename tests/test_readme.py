@@ -294,6 +294,24 @@ def test_the_documented_options_of_the_status_are_the_commands():
     assert all(option in out.getvalue() for option in documented)
 
 
+def test_the_documented_options_of_the_explanation_are_the_commands():
+    from django_cors_policy.management.commands.cors_explain import Command
+
+    out = StringIO()
+    Command(stdout=out).create_parser("manage.py", "cors_explain").print_help(out)
+    documented = re.findall(r"^``(--[a-z-]+)", section("Why was it blocked?"), re.MULTILINE)
+    offered = set(re.findall(r"^  (--[a-z-]+)", out.getvalue(), re.MULTILINE))
+    assert offered == {
+        *documented,
+        "--version",
+        "--settings",
+        "--pythonpath",
+        "--traceback",
+        "--no-color",
+        "--force-color",
+    }
+
+
 @pytest.mark.django_db
 def test_the_documented_status_has_the_names_of_the_real_one():
     policy = TenantPolicy.objects.create(tenant="api.acme.example")

@@ -119,6 +119,8 @@ class Ask(NamedTuple):
     headers: tuple[tuple[str, str], ...] = ()
     outcome: str = "200"
     logged_in: bool = False
+    scheme: str = "https"
+    query: str = ""
 
 
 class Answer(NamedTuple):

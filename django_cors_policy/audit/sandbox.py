@@ -21,6 +21,7 @@ from django.core.cache import caches
 from django.core.signals import request_finished
 from django.db import close_old_connections, connections, transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseNotModified, HttpResponseRedirect
+from django.http.request import HttpHeaders
 from django.template.response import SimpleTemplateResponse
 from django.test import AsyncClient, Client, override_settings
 from django.utils.module_loading import import_string
@@ -34,6 +35,7 @@ if TYPE_CHECKING:
 OUTCOMES = ("200", "304", "404", "500", "raise", "redirect")  # what the stub may be told
 REAL = "view"  # the view itself, where the method is GET or HEAD
 ETAG = '"probe"'
+_PORTS = {"http": "80", "https": "443"}
 
 # Children too: they hand their records to the handlers of all above them, and some have handlers of their own.
 _LOGGERS = (
@@ -175,21 +177,22 @@ class Sandbox:
             return async_to_sync(client.request)(
                 method=ask.method,
                 path=ask.path,
-                scheme="https",
-                server=(ask.host, "443"),
-                query_string=b"",
+                scheme=ask.scheme,
+                server=(ask.host, _PORTS[ask.scheme]),
+                query_string=ask.query.encode(),
                 headers=[
                     (name.lower().encode(), value.encode("latin-1"))
                     for name, value in (("Host", ask.host), *ask.headers)
                 ],
             )
-        environ = {f"HTTP_{name.upper().replace('-', '_')}": value for name, value in ask.headers}
+        environ = {HttpHeaders.to_wsgi_name(name): value for name, value in ask.headers}
         return client.request(
             REQUEST_METHOD=ask.method,
             PATH_INFO=ask.path.encode().decode("latin-1"),
             HTTP_HOST=ask.host,
-            SERVER_PORT="443",
-            **{"wsgi.url_scheme": "https"},
+            SERVER_PORT=_PORTS[ask.scheme],
+            QUERY_STRING=ask.query,
+            **{"wsgi.url_scheme": ask.scheme},
             **environ,
         )
 

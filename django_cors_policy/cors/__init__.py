@@ -1,6 +1,15 @@
 """The CORS protocol: no Django, no I/O, no clock."""
 
-from .browser import Answer, FetchRequest, PreflightCache, Verdict, WireRequest, browse
+from .browser import (
+    Answer,
+    FetchRequest,
+    PreflightCache,
+    Verdict,
+    WireRequest,
+    browse,
+    is_dropped,
+    remembered_for,
+)
 from .errors import (
     CredentialsError,
     CredentialsReason,
@@ -103,6 +112,7 @@ __all__ = [
     "decide",
     "decide_actual",
     "decide_options",
+    "is_dropped",
     "is_forbidden_request_header",
     "is_loopback",
     "is_public_suffix",
@@ -111,5 +121,6 @@ __all__ = [
     "quoted",
     "registrable_domain",
     "remembered",
+    "remembered_for",
     "site_of",
 ]

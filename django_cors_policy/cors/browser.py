@@ -18,11 +18,20 @@ from .corscheck import Refusal, cors_check, preflight_check, read_preflight, red
 from .errors import quoted
 from .names import FORBIDDEN_METHODS, NORMALIZED_METHODS, SAFELISTED_METHODS, is_token
 from .origins import parse_origin
-from .preflights import PreflightCache
+from .preflights import PreflightCache, max_age
 from .safelists import OWN_HINTS, is_dropped, normalize_value, unsafe_names
 from .urls import URL, parse_url
 
-__all__ = ["Answer", "FetchRequest", "PreflightCache", "Verdict", "WireRequest", "browse"]
+__all__ = [
+    "Answer",
+    "FetchRequest",
+    "PreflightCache",
+    "Verdict",
+    "WireRequest",
+    "browse",
+    "is_dropped",
+    "remembered_for",
+]
 
 MAX_REDIRECTS = 20
 
@@ -112,6 +121,11 @@ def browse(fetch: FetchRequest, send: Callable[[WireRequest], Answer], cache: Pr
             "without a default port or a path, such as 'https://app.example.com'; or 'null'"
         )
     return _Fetch(fetch, send, PreflightCache() if cache is None else cache).run()
+
+
+def remembered_for(preflight: Answer) -> int:
+    """Give the seconds for which Chromium sends without asking again, after this answer to a preflight."""
+    return max_age(received(preflight).get("access-control-max-age"))
 
 
 class _Blocked(Exception):  # noqa: N818 -- the script's error, not ours

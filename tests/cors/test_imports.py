@@ -47,11 +47,11 @@ ROWS = (
     {"selection"},
     {"middleware", "csrf", "websocket"},
     {"audit"},
-    {"status"},
+    {"status", "explain"},
     {"checks", "admin", "management"},
     {"apps"},
 )
-LINTERS = {"audit", "checks", "admin"}  # who may import the protocol's lint beside the protocol
+LINTERS = {"audit", "checks", "admin", "explain"}  # who may import the protocol's lint beside the protocol
 DEPENDENCIES = {"idna", "publicsuffixlist"}  # of the protocol
 
 
@@ -245,6 +245,7 @@ def test_the_protocol_exports_what_it_always_did():
             *("PatternReason", "PatternSet", "Policy", "PolicyError", "PolicySpec", "Reason", "RegexError"),
             *("RegexReason", "check_count", "check_limits", "compare_own", "compile_policy", "decide"),
             *("Answer", "FetchRequest", "PreflightCache", "Verdict", "WireRequest", "browse"),
+            *("is_dropped", "remembered_for"),
             *(
                 "decide_actual",
                 "decide_options",

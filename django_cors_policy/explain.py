@@ -1,0 +1,372 @@
+"""What a browser makes of a fetch from this project, by what the project really answers, and what would change it."""
+
+import json
+import shlex
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from typing import Any
+from urllib.parse import unquote, urlsplit
+
+from django.http import HttpRequest, HttpResponse
+from django.test import RequestFactory
+
+from django_cors_policy import conf
+from django_cors_policy.audit.judge import Ask
+from django_cors_policy.audit.report import one_line
+from django_cors_policy.audit.sandbox import REAL, Sandbox, sandbox
+from django_cors_policy.audit.settings import is_development
+from django_cors_policy.audit.tenants import known
+from django_cors_policy.audit.written import Written
+from django_cors_policy.cors import (
+    Answer,
+    CorsRequest,
+    Decision,
+    FetchRequest,
+    PolicySpec,
+    Reason,
+    Verdict,
+    WireRequest,
+    browse,
+    compile_policy,
+    decide,
+    is_dropped,
+    quoted,
+    remembered_for,
+)
+from django_cors_policy.cors.lint import Finding, lint
+from django_cors_policy.middleware import CorsMiddleware
+from django_cors_policy.selection import tenant_of
+from django_cors_policy.tenants import checked_host
+
+_PREFLIGHT = "Access-Control-Request-Method"
+_BY_REASON = {
+    Reason.NULL_ORIGIN: "Serve the page from an http or https address: null is everybody's, and never allowed.",
+    Reason.OTHER_SCHEME: "Declare the proxy that speaks https for this server: SECURE_PROXY_SSL_HEADER.",
+    Reason.NOT_COVERED: "Let CORS_URLS_REGEX match the path.",
+}
+_ANOTHER_LAYER = (
+    "The policies let it through, so another layer answers or changes it: manage.py cors_audit --probe names it."
+)
+
+
+class Unanswerable(ValueError):  # noqa: N818 -- it is the question that is
+    """A question that this project has no answer to, and what to ask instead."""
+
+
+@dataclass(frozen=True, slots=True)
+class Exchange:
+    """A request of the browser's. ``sent``: through the project; else the answer is what CorsMiddleware would add."""
+
+    request: WireRequest
+    answer: Answer
+    sent: bool
+    decision: Decision
+    tenant: str | None
+
+    @property
+    def is_preflight(self) -> bool:
+        return self.request.method == "OPTIONS" and any(name == _PREFLIGHT for name, _ in self.request.headers)
+
+    def decided_by(self) -> dict[str, str | None]:
+        policy = self.decision.policy
+        return {
+            "policy": None if policy is None else policy.name,
+            "tenant": self.tenant,
+            "pattern": self.decision.pattern,
+            "reason": str(self.decision.reason),
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Suggestion:
+    """The smallest change that lets a fetch through, and what the audit would find of it."""
+
+    text: str
+    risks: tuple[Finding, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """A browser's verdict, and the requests that it comes from."""
+
+    fetch: FetchRequest
+    verdict: Verdict
+    exchanges: tuple[Exchange, ...]
+    suggestion: Suggestion | None
+
+    @property
+    def dropped(self) -> list[str]:
+        """The headers that the script sets and fetch() leaves out."""
+        return [name for name, value in self.fetch.headers if is_dropped(name, value)]
+
+    @property
+    def outlives_revocation(self) -> int | None:
+        """The seconds for which a browser that holds the preflight's answer sends without asking again, if it does."""
+        preflights = [exchange for exchange in self.exchanges if exchange.is_preflight]
+        if len(preflights) == len(self.exchanges):  # none was needed, or the last one failed
+            return None
+        return remembered_for(preflights[-1].answer) if preflights else None
+
+
+def explain(fetch: FetchRequest, tenant: str | None = None) -> Explanation:
+    """Ask the project what a browser would ask it, and say what comes of it.
+
+    Preflights, GET and HEAD go through the project's own middleware, GET and HEAD to the view too; nothing else is
+    sent. ``tenant`` is whose the URL has to be, None for anybody's. Raises Unanswerable for a page's origin that no
+    page has, for a host that is not this project's and for a URL that is not the tenant's, UnknownTenant for one that
+    has no policy.
+    """
+    if tenant is not None:
+        known(tenant)
+    with sandbox() as box:
+        conversation = _Conversation(box, tenant)
+        try:
+            verdict = browse(fetch, conversation.send)
+        except ValueError as error:
+            raise Unanswerable(str(error)) from error
+    exchanges = tuple(conversation.exchanges)
+    suggestion = None if verdict.allowed or not exchanges else _suggestion(fetch, exchanges[-1])
+    return Explanation(fetch, verdict, exchanges, suggestion)
+
+
+class _Conversation:
+    def __init__(self, box: Sandbox, tenant: str | None) -> None:
+        self._box = box
+        self._tenant = tenant
+        self.exchanges: list[Exchange] = []
+
+    def send(self, wire: WireRequest) -> Answer:
+        request = _request(wire)
+        if checked_host(request) is None:
+            host = quoted(urlsplit(wire.url).netloc)
+            why = "ALLOWED_HOSTS refuses it, so every request gets a 400"
+            raise Unanswerable(f"{host} is not a host of this project: {why}; name one that it holds")
+        tenant = tenant_of(conf.current(), request)
+        if self._tenant not in (None, tenant):
+            whose = "nobody's" if tenant is None else f"tenant {quoted(tenant)}'s"
+            raise Unanswerable(f"{quoted(wire.url)} is {whose}: give a URL of tenant {quoted(self._tenant)}")
+        # What the middleware decides by itself, whatever else answers the real request.
+        response = CorsMiddleware(lambda _: HttpResponse())(request)
+        decision: Decision = request.cors  # type: ignore[attr-defined]
+        preflight = wire.method == "OPTIONS" and any(name == _PREFLIGHT for name, _ in wire.headers)
+        sent = preflight or wire.method in ("GET", "HEAD")
+        if sent:
+            found = self._box.send(_ask(wire, "200" if preflight else REAL))
+            answer = Answer(found.status, found.headers)
+        else:
+            answer = Answer(response.status_code, _cors_fields(response))
+        self.exchanges.append(Exchange(wire, answer, sent, decision, tenant))
+        return answer
+
+
+def _ask(wire: WireRequest, outcome: str) -> Ask:
+    url = urlsplit(wire.url)
+    return Ask(wire.method, url.netloc, unquote(url.path), wire.headers, outcome, scheme=url.scheme, query=url.query)
+
+
+def _request(wire: WireRequest) -> HttpRequest:
+    url = urlsplit(wire.url)
+    target = f"{url.path}?{url.query}" if url.query else url.path
+    headers = {**dict(wire.headers), "Host": url.netloc}
+    return RequestFactory().generic(wire.method, target, secure=url.scheme == "https", headers=headers)
+
+
+def _cors_fields(response: Any) -> tuple[tuple[str, str], ...]:
+    names = ("access-control-", "vary")
+    return tuple((name.lower(), value) for name, value in response.items() if name.lower().startswith(names))
+
+
+# --- what would let it through ----------------------------------------------------------------------------------------
+
+
+def _suggestion(fetch: FetchRequest, last: Exchange) -> Suggestion | None:
+    if last.decision.reason is Reason.NULL_ORIGIN and fetch.origin != "null":
+        return Suggestion(
+            f"Ask for {quoted(last.request.url)} at once: a redirect between foreign origins hides the page's."
+        )
+    if last.decision.reason in _BY_REASON:
+        return Suggestion(_BY_REASON[last.decision.reason])
+    url = urlsplit(last.request.url)
+    policies = Written().policies(url.netloc, unquote(url.path))
+    granting = next((policy for policy in policies if policy.allows(fetch.origin)), None)
+    spec = replace((granting or policies[0]).spec, allow_credentials=(granting or policies[0]).credentials)
+    if _lets_through(fetch, spec):
+        return Suggestion(_ANOTHER_LAYER)
+    changed, changes = _changed(fetch, spec, last)
+    if not _lets_through(fetch, changed):
+        return None
+    place = "In the settings"
+    if spec.tenant is not None:
+        place = f"In the admin, in the policy of tenant {quoted(spec.tenant)}"
+    elif last.tenant is not None:
+        place = f"In the settings, for all tenants, or in a policy of tenant {quoted(last.tenant)}, who has none"
+    before = {(found.rule.code, found.subject) for found in _lint(spec)}
+    risks = tuple(found for found in _lint(changed) if (found.rule.code, found.subject) not in before)
+    return Suggestion(f"{place}: {'; '.join(changes)}.", risks)
+
+
+def _lint(spec: PolicySpec) -> list[Finding]:
+    return lint(spec, development=is_development(), tenants=conf.current().resolver is not None)
+
+
+def _changed(fetch: FetchRequest, spec: PolicySpec, last: Exchange) -> tuple[PolicySpec, list[str]]:
+    """Add to a policy what the fetch needs and it lacks; give the names of what was added too."""
+    stored = spec.tenant is not None
+    asked = {name.lower(): value for name, value in last.request.headers}
+    changes = []
+
+    def add(field: str, setting: str, label: str, entries: list[str]) -> None:
+        nonlocal spec
+        added: dict[str, Any] = {field: (*getattr(spec, field), *entries)}
+        spec = replace(spec, **added)
+        shown = ", ".join(map(quoted, entries))
+        changes.append(f"add {shown} to the {label}" if stored else f"add {shown} to {setting}")
+
+    if not _lets_through(replace(fetch, method="GET", headers=(), credentials="omit"), spec):
+        add("allowed_origins", "CORS_ALLOWED_ORIGINS", "origins", [fetch.origin])
+    method = asked.get("access-control-request-method")
+    if method is not None and not _lets_through(replace(fetch, headers=(), credentials="omit"), spec):
+        add("allow_methods", "CORS_ALLOW_METHODS", "methods", [method])
+    names = [name for name in asked.get("access-control-request-headers", "").split(",") if name]
+    lacking = [name for name in names if not _lets_through(_with_header(fetch, name), spec)]
+    if lacking:
+        add("allow_headers", "CORS_ALLOW_HEADERS", "headers", lacking)
+    if fetch.credentials == "include" and not spec.allow_credentials:
+        spec = replace(spec, allow_credentials=True)
+        changes.append("allow credentials" if stored else "set CORS_ALLOW_CREDENTIALS = True")
+    return spec, changes
+
+
+def _with_header(fetch: FetchRequest, name: str) -> FetchRequest:
+    headers = [pair for pair in fetch.headers if pair[0].lower() == name]
+    return replace(fetch, method="GET", headers=headers, credentials="omit")
+
+
+def _lets_through(fetch: FetchRequest, spec: PolicySpec) -> bool:
+    """Tell whether a browser is content with what a policy alone answers."""
+    limits = None if spec.tenant is None else conf.current().limits
+    policy = compile_policy(spec, limits=limits, strict=False)
+
+    def send(wire: WireRequest) -> Answer:
+        asked = {name.lower(): value for name, value in wire.headers}
+        request = CorsRequest(
+            wire.method, asked.get("origin"), asked.get("access-control-request-method"), False, lambda: None
+        )
+        return Answer(200, decide([policy], request).headers)
+
+    return browse(fetch, send).allowed
+
+
+# --- telling ----------------------------------------------------------------------------------------------------------
+
+
+def as_json(explanation: Explanation) -> str:
+    """Give the explanation as a JSON document."""
+    verdict, suggestion = explanation.verdict, explanation.suggestion
+    exchanges = explanation.exchanges
+    document = {
+        "version": 1,
+        "verdict": "allowed" if verdict.allowed else "blocked",
+        "step": verdict.step,
+        "message": verdict.message,
+        "console": verdict.console,
+        "dropped_headers": explanation.dropped,
+        "outlives_revocation": explanation.outlives_revocation,
+        "readable_headers": [name for name, _ in verdict.readable_headers],
+        "decided_by": exchanges[-1].decided_by() if exchanges else None,
+        "requests": [
+            {
+                "method": exchange.request.method,
+                "url": exchange.request.url,
+                "headers": exchange.request.headers,
+                "sent": exchange.sent,
+                "answer": {
+                    "status": exchange.answer.status if exchange.sent else None,
+                    "headers": exchange.answer.headers,
+                },
+                "decided_by": exchange.decided_by(),
+            }
+            for exchange in exchanges
+        ],
+        "suggestion": suggestion
+        and {
+            "text": suggestion.text,
+            "risks": [
+                {
+                    "code": found.rule.code,
+                    "slug": found.rule.slug,
+                    "severity": str(found.severity),
+                    "message": found.message,
+                }
+                for found in suggestion.risks
+            ],
+        },
+    }
+    return json.dumps(document, indent=2)
+
+
+def as_text(explanation: Explanation) -> Iterator[str]:
+    """Give the explanation in lines, for people."""
+    verdict, suggestion = explanation.verdict, explanation.suggestion
+    if explanation.dropped:
+        yield f"The browser leaves out {', '.join(map(quoted, explanation.dropped))}: no script may set that."
+    for number, exchange in enumerate(explanation.exchanges, 1):
+        request = exchange.request
+        yield f"{number}. The browser {'asks first' if exchange.is_preflight else 'sends'}:"
+        yield f"   {request.method} {request.url}"
+        yield from _fields(request.headers)
+        if exchange.sent:
+            yield f"   The project answers {exchange.answer.status}:"
+        else:
+            yield f"   Not sent, since {request.method} may change something. CorsMiddleware would add to its answer:"
+        yield from _fields(exchange.answer.headers)
+        yield f"   {_decided(exchange)}"
+    yield f"{'Allowed' if verdict.allowed else 'Blocked'} ({verdict.step}): {verdict.message}"
+    if verdict.console:
+        yield f"The console says: {one_line(verdict.console)}"
+    if verdict.readable_headers:
+        yield f"The page may read {', '.join(name for name, _ in verdict.readable_headers)}."
+    if suggestion is not None:
+        yield f"To let it through: {suggestion.text}"
+        yield from (
+            f"   {found.rule.code} {found.rule.slug} ({found.severity}): {found.message}" for found in suggestion.risks
+        )
+
+
+def after_revocation(explanation: Explanation) -> str:
+    """Say what a browser may go on to do after what let it through has been taken out."""
+    seconds = explanation.outlives_revocation
+    if seconds is None:
+        return "After a revocation: the page reads no answer from then on. No preflight is remembered."
+    last = explanation.exchanges[-1].request
+    until = datetime.now(UTC) + timedelta(seconds=seconds)
+    return (
+        "After a revocation: the page reads no answer from then on, but a browser that has just asked goes on to "
+        f"send {last.method} {last.url} without asking again for up to {seconds} seconds, until "
+        f"{until:%Y-%m-%d %H:%M:%S} UTC."
+    )
+
+
+def _fields(headers: Any) -> Iterator[str]:
+    for name, value in headers:
+        yield f"     {name}: {one_line(value)}"
+
+
+def _decided(exchange: Exchange) -> str:
+    decision = exchange.decision
+    tenant = "no tenant" if exchange.tenant is None else f"tenant {quoted(exchange.tenant)}"
+    if decision.policy is None:
+        return f"No policy allows it: {decision.reason}, {tenant}."
+    return (
+        f"Allowed by the policy {quoted(decision.policy.name)}, {decision.reason} {quoted(decision.pattern)}, {tenant}."
+    )
+
+
+def as_curl(explanation: Explanation) -> Iterator[str]:
+    """Give a curl command for each request."""
+    for exchange in explanation.exchanges:
+        request = exchange.request
+        how = ["--head"] if request.method == "HEAD" else ["--include", "--request", request.method]
+        fields = [part for name, value in request.headers for part in ("--header", f"{name}: {value}")]
+        yield shlex.join(["curl", *how, *fields, request.url])
