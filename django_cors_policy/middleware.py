@@ -1,6 +1,7 @@
 """The middleware: a request in, a Decision from the protocol, its headers out."""
 
 import logging
+import shlex
 import threading
 import time
 from collections.abc import Callable
@@ -8,6 +9,7 @@ from typing import Any, TypeVar
 
 from asgiref.sync import iscoroutinefunction, markcoroutinefunction
 from django.apps import apps
+from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
 from django.http import HttpRequest, HttpResponse
 from django.http.response import HttpResponseBase
@@ -39,6 +41,7 @@ logger = logging.getLogger("django_cors_policy")
 # A member of an Enum takes longer to look up than a name.
 _PREFLIGHT = Kind.PREFLIGHT
 _VARY = ("Vary", "Origin")
+MAX_TOLD = 300  # characters of what a client sent
 
 Response = TypeVar("Response", bound=HttpResponseBase)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -73,7 +76,7 @@ class CorsMiddleware:
             decision = _decide(configuration, request, policies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
         if decision.kind is _PREFLIGHT:
-            return _preflight(configuration, decision)
+            return _preflight(configuration, request, decision)
         return _finish(decision, self.get_response(request))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -86,7 +89,7 @@ class CorsMiddleware:
             decision = _decide(configuration, request, await apolicies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
         if decision.kind is _PREFLIGHT:
-            return _preflight(configuration, decision)
+            return _preflight(configuration, request, decision)
         response: HttpResponseBase = await self.get_response(request)
         return _finish(decision, response)
 
@@ -120,7 +123,9 @@ def _own_origin(request: HttpRequest, origin: str) -> str | None:
     return f"{scheme}://{host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
-def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpResponse:
+def _preflight(configuration: conf.Configuration, request: HttpRequest, decision: Decision) -> HttpResponse:
+    if not decision.allowed and settings.DEBUG:
+        return _finish(decision, HttpResponse(_told(request, decision), content_type="text/plain", status=403))
     response = HttpResponse(content_type="text/plain")  # given, since Django takes long to find it
     response.status_code = configuration.preflight_status if decision.allowed else 403
     headers = response.headers
@@ -128,6 +133,20 @@ def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpRes
     if response.status_code != 204:  # RFC 9110 section 8.6: a 204 has no Content-Length
         headers["Content-Length"] = "0"
     return _finish(decision, response)
+
+
+def _told(request: HttpRequest, decision: Decision) -> str:
+    """Say in a line what a browser's tools show of a denied preflight, and what to ask: for development alone."""
+    meta = request.META
+    origin, method = meta["HTTP_ORIGIN"], meta["HTTP_ACCESS_CONTROL_REQUEST_METHOD"]
+    said = f"CORS: {quoted(origin)} is denied ({decision.reason})."
+    host = checked_host(request)
+    if host is None:
+        return f"{said} ALLOWED_HOSTS refuses the request's host.\n"
+    words = ("manage.py", "cors_explain", origin, method, f"{request.scheme}://{host}{request.path}")
+    if all(word.isprintable() and len(word) <= MAX_TOLD for word in words):
+        said += f" Why, and what would let it through: {shlex.join(words)}"
+    return f"{said}\n"
 
 
 class _Lower(dict[str, str]):

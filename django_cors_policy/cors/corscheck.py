@@ -25,7 +25,9 @@ def cors_check(headers: Mapping[str, str], origin: str, *, credentials: bool, ta
     """
     name, allowed = "The 'Access-Control-Allow-Origin' header", headers.get("access-control-allow-origin")
     advice = f"the server has to send 'Access-Control-Allow-Origin: {origin}'"
-    if tainted:
+    if origin == "null" and not tainted:
+        advice = "the page has to come from an address of its own, since null is everybody's"
+    elif tainted:
         advice += ", since a redirect from one foreign origin to another hides the page's; better is no redirect"
     if allowed is None:
         return Refusal(

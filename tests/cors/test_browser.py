@@ -977,3 +977,9 @@ def test_what_send_raises_passes_through():
 
     with pytest.raises(ConnectionError, match=ITEMS):
         browse(FetchRequest(PAGE, ITEMS), send)
+
+
+def test_nobody_is_told_to_allow_null():
+    verdict = browse(FetchRequest("null", "https://api.example/"), lambda _: Answer(200, []))
+    assert "the page has to come from an address of its own" in verdict.message
+    assert "Access-Control-Allow-Origin: null" not in verdict.message
