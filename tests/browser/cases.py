@@ -8,7 +8,17 @@ import itertools
 import random
 from collections.abc import Sequence
 
-from django_cors_policy.cors.browser import Answer, FetchRequest
+from django_cors_policy.cors import (
+    DEFAULT_HEADERS,
+    DEFAULT_METHODS,
+    Answer,
+    CorsRequest,
+    Decision,
+    FetchRequest,
+    PolicySpec,
+    compile_policy,
+    decide,
+)
 
 from .answering import Place
 from .fetching import Case
@@ -545,6 +555,8 @@ def generated(origins: Sequence[str], *, seed: int, count: int) -> list[Case]:
         last = rng.choice([0, 0, 0, 1, 1, 2, 3])
         places = {str(step): chance.place(step, last) for step in range(last + 1)}
         preflight, actual = places.pop("0")
+        if rng.random() < 0.3:  # by one of our own policies, in place of what anybody may answer
+            preflight, actual = chance.by_policy(last)
         url = rng.choice(["{page}", "{other}", "{other}", "{third}"]) + "{base}/0" + rng.choice(["", "", "#f", "?q"])
         fetches = [chance.fetch] * rng.choice([1, 1, 1, 2])
         writer.add(f"seed {seed} number {number}", *fetches, preflight=preflight, actual=actual, url=url, more=places)
@@ -556,6 +568,7 @@ class _Chance:
 
     def __init__(self, rng: random.Random, page: str, *, well_meant: bool) -> None:
         self._rng = rng
+        self._page = page
         self._well_meant = well_meant
         headers = [(rng.choice(NAMES), self._value()) for _ in range(rng.choice([0, 0, 1, 1, 2, 3, 6]))]
         if rng.random() < 0.9:  # one bad pair hides all the rest
@@ -593,6 +606,31 @@ class _Chance:
         if step < last:
             return preflight, (rng.choice([301, 302, 303, 307, 308, 307, 307]), [*headers, self._location(step + 1)])
         return preflight, (rng.choice(STATUSES), headers)
+
+    def by_policy(self, last: int) -> tuple[tuple, tuple]:
+        """Answer as a policy decides."""
+        rng, origin, method = self._rng, self.fetch["origin"], self.fetch["method"]
+        names = [name for name, _ in self.fetch["headers"]]
+        policy = compile_policy(
+            PolicySpec(
+                allowed_origins=rng.choice([[self._page], [self._page], ["*"], ["https://app.example.com"], []]),
+                allow_credentials=rng.random() < 0.5,
+                allow_methods=rng.choice([DEFAULT_METHODS, [method, method.upper()], ["GET"], ["*"]]),
+                allow_headers=rng.choice([DEFAULT_HEADERS, names, names[:1], ["*"]]),
+                expose_headers=rng.choice([[], ["X-One", "ETag"], ["*"]]),
+                preflight_max_age=rng.choice([0, 60, 7200]),
+            ),
+            strict=False,
+        )
+
+        def decided(method: str, asked: str | None) -> Decision:
+            return decide([policy], CorsRequest(method, origin, asked, False, lambda: None))
+
+        preflight, actual = decided("OPTIONS", method), decided(method, None)
+        moved = [self._location(1)] if last else []
+        status = rng.choice([301, 302, 307]) if last else 200
+        headers = [*actual.headers, ("Vary", "Origin"), *rng.sample(MANY, 5), *moved]
+        return (204 if preflight.allowed else 403, list(preflight.headers)), (status, headers)
 
     def _location(self, step: int) -> tuple[str, str]:
         rng = self._rng
