@@ -8,10 +8,12 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
+from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
 from django_cors_policy import conf
+from django_cors_policy.audit import judge
 from django_cors_policy.audit.judge import Ask
 from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.sandbox import REAL, Sandbox, sandbox
@@ -63,6 +65,7 @@ class Exchange:
     sent: bool
     decision: Decision
     tenant: str | None
+    decided_elsewhere: str | None  # by which other middleware, if not by CorsMiddleware
 
     @property
     def is_preflight(self) -> bool:
@@ -152,12 +155,31 @@ class _Conversation:
         preflight = wire.method == "OPTIONS" and any(name == _PREFLIGHT for name, _ in wire.headers)
         sent = preflight or wire.method in ("GET", "HEAD")
         if sent:
-            found = self._box.send(_ask(wire, "200" if preflight else REAL))
+            ask = _ask(wire, "200" if preflight else REAL)
+            found = self._box.send(ask)
+            elsewhere = None if _is(found, response) else self._decider(ask, response)
             answer = Answer(found.status, found.headers)
         else:
-            answer = Answer(response.status_code, _cors_fields(response))
-        self.exchanges.append(Exchange(wire, answer, sent, decision, tenant))
+            answer, elsewhere = Answer(response.status_code, _cors_fields(response)), None
+        self.exchanges.append(Exchange(wire, answer, sent, decision, tenant, elsewhere))
         return answer
+
+    def _decider(self, ask: Ask, expected: HttpResponse) -> str:
+        """Name the middleware without which the answer is what CorsMiddleware makes it."""
+        paths = settings.MIDDLEWARE[:-1]  # the last is the sandbox's
+        if not any(path.endswith(".CorsMiddleware") and path.startswith("django_cors_policy.") for path in paths):
+            return "something else: CorsMiddleware is not in MIDDLEWARE"
+        for path in paths:
+            with self._box.middleware([other for other in paths if other != path]):
+                if _is(self._box.send(ask), expected):
+                    return path
+        return "the view, or several middleware together"
+
+
+def _is(found: judge.Answer, expected: HttpResponse) -> bool:
+    """Tell whether an answer is as CorsMiddleware makes it: its CORS headers, and of a denied preflight the status."""
+    fields = tuple(sorted(pair for pair in _cors_fields(expected) if pair[0] != "vary"))
+    return found.cors == fields and (expected.status_code == 200 or found.status == expected.status_code)
 
 
 def _ask(wire: WireRequest, outcome: str) -> Ask:
@@ -286,6 +308,7 @@ def as_json(explanation: Explanation) -> str:
                     "headers": exchange.answer.headers,
                 },
                 "decided_by": exchange.decided_by(),
+                "decided_elsewhere": exchange.decided_elsewhere,
             }
             for exchange in exchanges
         ],
@@ -322,6 +345,8 @@ def as_text(explanation: Explanation) -> Iterator[str]:
             yield f"   Not sent, since {request.method} may change something. CorsMiddleware would add to its answer:"
         yield from _fields(exchange.answer.headers)
         yield f"   {_decided(exchange)}"
+        if exchange.decided_elsewhere is not None:
+            yield f"   But the answer is made by {one_line(exchange.decided_elsewhere)}."
     yield f"{'Allowed' if verdict.allowed else 'Blocked'} ({verdict.step}): {verdict.message}"
     if verdict.console:
         yield f"The console says: {one_line(verdict.console)}"

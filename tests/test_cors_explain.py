@@ -241,6 +241,60 @@ def test_what_no_policy_can_let_through_has_none(alone):
     )
 
 
+# --- who else answers
+
+
+class Rewrites:
+    """A middleware that writes what it likes."""
+
+    def __init__(self, get_response):
+        self.get_response = get_response
+
+    def __call__(self, request):
+        response = self.get_response(request)
+        response.headers["Access-Control-Allow-Origin"] = "https://elsewhere.example"
+        return response
+
+
+class RewritesToo(Rewrites):
+    pass
+
+
+HERE = f"{__name__}.Rewrites"
+OURS = "django_cors_policy.middleware.CorsMiddleware"
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT"])
+@pytest.mark.parametrize(
+    ("middleware", "decider"),
+    [
+        ([OURS], None),
+        ([OURS, HERE], None),
+        ([HERE, OURS], HERE),
+        ([f"{HERE}Too", HERE, OURS], "the view, or several middleware together"),
+        ([HERE], "something else: CorsMiddleware is not in MIDDLEWARE"),
+    ],
+)
+def test_whoever_answers_in_place_of_ours_is_named(alone, method, middleware, decider):
+    alone.MIDDLEWARE = middleware
+    assert document(APP, method, "https://testserver/ok/")["requests"][0]["decided_elsewhere"] == decider
+    _, text = run(APP, method, "https://testserver/ok/")
+    assert (f"   But the answer is made by {decider}." in text) is (decider is not None)
+
+
+class Refuses(Rewrites):
+    def __call__(self, request):
+        response = self.get_response(request)
+        response.status_code = 401
+        return response
+
+
+def test_a_preflight_that_is_refused_above_ours_is_not_ours(alone):
+    alone.MIDDLEWARE = [f"{__name__}.Refuses", OURS]
+    [asked] = document(APP, "PUT", "https://testserver/ok/")["requests"]
+    assert asked["decided_elsewhere"] == f"{__name__}.Refuses"
+
+
 # --- curl, and revocations
 
 
