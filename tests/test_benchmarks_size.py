@@ -11,7 +11,7 @@ from django_cors_policy.feed import PolicyChange
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.store import store
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.slow, pytest.mark.django_db(transaction=True)]
 
 
 @pytest.fixture

@@ -564,6 +564,7 @@ def project(tmp_path_factory):
         (["--fail-level", "critical"], "MIDDLEWARE = []", 0, "1 finding: 1 high."),
     ],
 )
+@pytest.mark.slow
 def test_a_process_exits_with_0_or_1_and_reports_on_stdout(project, args, settings, code, line):
     done = project("cors_audit", *args, settings=settings)
     assert (done.returncode, done.stderr) == (code, b"")
@@ -578,6 +579,7 @@ def test_a_process_exits_with_0_or_1_and_reports_on_stdout(project, args, settin
         ([], "empty", "CommandError: the stored policies cannot be read: 'no such table: "),
     ],
 )
+@pytest.mark.slow
 def test_a_process_that_cannot_audit_exits_with_2_and_one_line_on_stderr(project, args, database, line):
     done = project("cors_audit", *args, database=database)
     assert done.returncode == 2
@@ -594,6 +596,7 @@ def test_the_settings_are_looked_at_even_where_the_database_cannot_be_read(proje
     assert "CORS606 store-unreadable: default" in report
 
 
+@pytest.mark.slow
 def test_a_process_with_an_unknown_argument_exits_with_2(project):
     done = project("cors_audit", "--format", "xml")
     assert (done.returncode, done.stdout) == (2, b"")
@@ -601,6 +604,7 @@ def test_a_process_with_an_unknown_argument_exits_with_2(project):
     assert done.stderr.count(b"\n") == 1
 
 
+@pytest.mark.slow
 def test_ctrl_c_in_a_process_prints_what_was_found_so_far_and_exits_with_130(project, tmp_path):
     # A shell starts what runs in the background with the signal ignored.
     heard = "import signal\nsignal.signal(signal.SIGINT, signal.default_int_handler)"
@@ -616,6 +620,7 @@ def test_ctrl_c_in_a_process_prints_what_was_found_so_far_and_exits_with_130(pro
     assert "Not looked at: what comes after Ctrl-C; " in out.decode()
 
 
+@pytest.mark.slow
 def test_two_processes_report_the_same(project):
     settings = """
 CORS_ALLOWED_ORIGINS = {f"https://App{number}.example.com" for number in range(20)}

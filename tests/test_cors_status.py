@@ -332,6 +332,7 @@ def test_a_database_that_is_not_declared_is_named():
         ("missing/x", "--touch", "CommandError: the database cannot be used: 'unable to open database file'"),
     ],
 )
+@pytest.mark.slow
 def test_a_process_that_cannot_look_exits_with_1_and_one_line_on_stderr(tmp_path, name, option, line):
     # Checks that have errors do not stand before it.
     wrong = "from tests.settings import *\nCORS_ALLOW_ALL_ORIGINS = CORS_ALLOW_CREDENTIALS = True\n"

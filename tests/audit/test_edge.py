@@ -28,6 +28,8 @@ from django_cors_policy.models import TenantPolicy
 from tests.audit import rows
 from tests.audit.deployed import CERTIFICATE, behind, serving
 
+pytestmark = pytest.mark.slow
+
 ALLOWED = "https://app.example.com"
 SCHEMA = json.loads((Path(edge.__file__).parent / "report.schema.json").read_text("utf-8"))
 
