@@ -143,8 +143,9 @@ def _told(request: HttpRequest, decision: Decision) -> str:
     host = checked_host(request)
     if host is None:
         return f"{said} ALLOWED_HOSTS refuses the request's host.\n"
-    words = ("manage.py", "cors_explain", origin, method, f"{request.scheme}://{host}{request.path}")
-    if all(word.isprintable() and len(word) <= MAX_TOLD for word in words):
+    words = ("manage.py", "cors_explain", origin, method, f"{request.scheme}://{host}{request.get_full_path()}")
+    # What begins with a hyphen would be pasted as an option.
+    if all(word.isprintable() and len(word) <= MAX_TOLD and not word.startswith("-") for word in words):
         said += f" Why, and what would let it through: {shlex.join(words)}"
     return f"{said}\n"
 
