@@ -25,6 +25,7 @@ from django_cors_policy.cors import (
     CorsRequest,
     Decision,
     FetchRequest,
+    Kind,
     PolicySpec,
     Reason,
     Verdict,
@@ -157,29 +158,30 @@ class _Conversation:
         if sent:
             ask = _ask(wire, "200" if preflight else REAL)
             found = self._box.send(ask)
-            elsewhere = None if _is(found, response) else self._decider(ask, response)
+            elsewhere = None if _is(found, response, decision) else self._decider(ask, response, decision)
             answer = Answer(found.status, found.headers)
         else:
             answer, elsewhere = Answer(response.status_code, _cors_fields(response)), None
         self.exchanges.append(Exchange(wire, answer, sent, decision, tenant, elsewhere))
         return answer
 
-    def _decider(self, ask: Ask, expected: HttpResponse) -> str:
+    def _decider(self, ask: Ask, expected: HttpResponse, decision: Decision) -> str:
         """Name the middleware without which the answer is what CorsMiddleware makes it."""
         paths = settings.MIDDLEWARE[:-1]  # the last is the sandbox's
         if not any(path.endswith(".CorsMiddleware") and path.startswith("django_cors_policy.") for path in paths):
             return "something else: CorsMiddleware is not in MIDDLEWARE"
         for path in paths:
             with self._box.middleware([other for other in paths if other != path]):
-                if _is(self._box.send(ask), expected):
+                if _is(self._box.send(ask), expected, decision):
                     return path
         return "the view, or several middleware together"
 
 
-def _is(found: judge.Answer, expected: HttpResponse) -> bool:
-    """Tell whether an answer is as CorsMiddleware makes it: its CORS headers, and of a denied preflight the status."""
+def _is(found: judge.Answer, expected: HttpResponse, decision: Decision) -> bool:
+    """Tell whether an answer is as CorsMiddleware makes it: its CORS headers, and a preflight's status."""
     fields = tuple(sorted(pair for pair in _cors_fields(expected) if pair[0] != "vary"))
-    return found.cors == fields and (expected.status_code == 200 or found.status == expected.status_code)
+    is_own_status = decision.kind is not Kind.PREFLIGHT or found.status == expected.status_code
+    return found.cors == fields and is_own_status
 
 
 def _ask(wire: WireRequest, outcome: str) -> Ask:
@@ -189,9 +191,9 @@ def _ask(wire: WireRequest, outcome: str) -> Ask:
 
 def _request(wire: WireRequest) -> HttpRequest:
     url = urlsplit(wire.url)
-    target = f"{url.path}?{url.query}" if url.query else url.path
     headers = {**dict(wire.headers), "Host": url.netloc}
-    return RequestFactory().generic(wire.method, target, secure=url.scheme == "https", headers=headers)
+    # The whole URL: a path of // alone would be read as a host.
+    return RequestFactory().generic(wire.method, wire.url, secure=url.scheme == "https", headers=headers)
 
 
 def _cors_fields(response: Any) -> tuple[tuple[str, str], ...]:
@@ -214,7 +216,8 @@ def _suggestion(fetch: FetchRequest, last: Exchange) -> Suggestion | None:
     granting = next((policy for policy in policies if policy.allows(fetch.origin)), None)
     spec = replace((granting or policies[0]).spec, allow_credentials=(granting or policies[0]).credentials)
     if _lets_through(fetch, spec):
-        return Suggestion(_ANOTHER_LAYER)
+        # Where nobody else answers, it is a redirect that the verdict's message tells of.
+        return None if last.decided_elsewhere is None else Suggestion(_ANOTHER_LAYER)
     changed, changes = _changed(fetch, spec, last)
     if not _lets_through(fetch, changed):
         return None

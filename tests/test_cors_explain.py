@@ -295,6 +295,35 @@ def test_a_preflight_that_is_refused_above_ours_is_not_ours(alone):
     assert asked["decided_elsewhere"] == f"{__name__}.Refuses"
 
 
+def test_a_preflight_is_compared_by_its_status_whatever_that_is(alone):
+    alone.CORS_PREFLIGHT_STATUS = 200
+    alone.MIDDLEWARE = [f"{__name__}.Refuses", OURS]
+    [asked] = document(APP, "PUT", "https://testserver/ok/")["requests"]
+    assert asked["decided_elsewhere"] == f"{__name__}.Refuses"
+
+
+def test_a_path_of_two_slashes_is_no_host(alone):
+    alone.CORS_URLS_REGEX = "^//ok/"
+    found = document("https://x.example", "GET", "https://testserver//ok/")
+    assert found["decided_by"]["reason"] == "not-allowed"
+    assert found["suggestion"]["text"].startswith("In the settings: add 'https://x.example'")
+
+
+class Downgrades(Rewrites):
+    def __call__(self, request):
+        response = self.get_response(request)
+        response.status_code = 302
+        response.headers["Location"] = "http://testserver/ok/"
+        return response
+
+
+def test_a_redirect_that_the_browser_does_not_follow_is_nobody_elses_headers(alone):
+    alone.MIDDLEWARE = [OURS, f"{__name__}.Downgrades"]
+    found = document(APP, "GET", "https://testserver/ok/")
+    assert "mixed content" in found["message"]
+    assert found["suggestion"] is None
+
+
 # --- curl, and revocations
 
 
