@@ -28,8 +28,8 @@ PRUNED_AT_ONCE = 100  # rows of the feed that a write removes, beyond twice thos
 policies_changed = Signal()
 
 
-class _NeverInFixtures(models.Manager[models.Model]):
-    """An empty default manager: dumpdata finds nothing, for a lock and a feed mean nothing in another database."""
+class NeverInFixtures(models.Manager[models.Model]):
+    """An empty default manager: dumpdata finds nothing, for such rows mean nothing in another database."""
 
     def get_queryset(self) -> models.QuerySet[models.Model]:
         return super().get_queryset().none()
@@ -38,7 +38,7 @@ class _NeverInFixtures(models.Manager[models.Model]):
 class PolicyRevision(models.Model):
     """One row, only ever locked: writers queue here, so that changes become visible in the order of their revisions."""
 
-    objects = _NeverInFixtures()
+    objects = NeverInFixtures()
     rows = models.Manager["PolicyRevision"]()
 
     class Meta:
@@ -59,7 +59,7 @@ class PolicyChange(models.Model):
     tenant = models.CharField(max_length=TENANT_LENGTH, blank=True)
     created_at = models.DateTimeField(default=timezone.now)
 
-    objects = _NeverInFixtures()
+    objects = NeverInFixtures()
     rows = models.Manager["PolicyChange"]()
 
     class Meta:

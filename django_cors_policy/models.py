@@ -1,16 +1,12 @@
-"""The tenants' policies and their origins.
+"""The tenants' policies and their origins."""
 
-A write through these models is recorded in the feed, by the transaction that makes it: every queryset method, save and
-signal below comes to ``recording()``.
-"""
-
-from collections.abc import Collection, Iterable, Iterator
-from typing import Any, ClassVar
+from collections.abc import Collection, Iterable
+from typing import Any
 
 from django.apps import AppConfig
-from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
+from django.core.exceptions import ValidationError
 from django.db import models, router, transaction
-from django.db.models.signals import post_migrate, post_save, pre_delete, pre_save
+from django.db.models.signals import post_migrate
 from django.dispatch import receiver
 from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
@@ -29,198 +25,15 @@ from django_cors_policy.cors import (
     parse_origin,
     parse_pattern,
 )
-from django_cors_policy.feed import (
-    EVERYTHING,
-    MAX_NAMED,
-    TENANT_LENGTH,
-    PolicyChange,
-    PolicyRevision,
-    lock,
-    record_everything,
-    recording,
-)
+from django_cors_policy.feed import EVERYTHING, TENANT_LENGTH, PolicyChange, PolicyRevision, record_everything
+from django_cors_policy.history import ORIGIN, POLICY, PolicyHistory, Row, State
+from django_cors_policy.recorded import TOLD, RecordedModel, RecordedQuerySet, parts, rows_of, tenants_of
 
-BATCH = 500  # primary keys in one statement; SQLite used to stop at 999 parameters
+__all__ = ["AllowedOrigin", "PolicyChange", "PolicyHistory", "PolicyRevision", "TenantPolicy", "split_names"]
+
 YEARS = range(1970, 9999)  # a moment of year 1 or 9999 may be one in UTC that Python cannot read back
 NAMES_LENGTH = 4000  # characters of a list of names; servers and proxies refuse 8 KB of headers
 PATTERN_LENGTH = 300  # characters, cors.patterns.MAX_PATTERN
-
-
-def _write_alias(queryset: models.QuerySet[Any]) -> str:
-    # The one private attribute of Django's here: a queryset says which database it would *write* to only when it is
-    # marked so, and a router may send reads elsewhere. QuerySet.update() and delete() mark themselves the same way.
-    queryset._for_write = True  # type: ignore[attr-defined]
-    return queryset.db
-
-
-def _parts(keys: list[Any]) -> Iterator[list[Any]]:
-    for start in range(0, len(keys), BATCH):
-        yield keys[start : start + BATCH]
-
-
-class RecordedQuerySet(models.QuerySet[Any]):
-    """A queryset whose writes are recorded, each by one call of recording()."""
-
-    def update(self, **kwargs: Any) -> int:
-        using = _write_alias(self)
-        super(RecordedQuerySet, self.none()).update(**kwargs)  # refuses what Django refuses, before any transaction
-        with recording(using) as touched:
-            rows = self.using(using)
-            # Through the primary keys: an update may well change what the queryset filters by.
-            keys = list(rows.order_by().values_list("pk", flat=True))
-            touched.update(_tenants_of(self.model, keys, using))
-            if len(keys) > BATCH or not kwargs.keys().isdisjoint({"pk", self.model._meta.pk.name}):
-                # One statement, as Django's: the second of two would not find what the first has changed.
-                touched.add(EVERYTHING)
-                count = super().update(**kwargs)
-            else:
-                count = super(RecordedQuerySet, rows.filter(pk__in=keys)).update(**kwargs)
-            touched.update(_tenants_of(self.model, keys, using))
-        return count
-
-    update.alters_data = True  # type: ignore[attr-defined]
-
-    def delete(self) -> tuple[int, dict[str, int]]:
-        using = _write_alias(self)
-        super(RecordedQuerySet, self.none()).delete()  # as in update()
-        with recording(using) as touched:
-            keys = self.using(using).order_by().values_list("pk", flat=True)
-            touched.update(_tenants_of(self.model, keys, using))
-            return super().delete()
-
-    delete.alters_data = True  # type: ignore[attr-defined]
-    delete.queryset_only = True  # type: ignore[attr-defined]
-
-    def bulk_create(self, objs: Iterable[Any], *args: Any, **kwargs: Any) -> list[Any]:
-        instances = list(objs)
-        using = _write_alias(self)
-        with recording(using) as touched:
-            # With update_conflicts a row may be taken over from another tenant.
-            touched.update(_tenants_of(self.model, [instance.pk for instance in instances], using))
-            created = super().bulk_create(instances, *args, **kwargs)
-            touched.update(self.model.tenants_of_instances(instances, using))
-        return created
-
-    def select_for_update(self, nowait: bool = False, *args: Any, **kwargs: Any) -> "RecordedQuerySet":
-        # Who locks rows will save them. Two of whom one has the feed and waits for a row, and one has the row and waits
-        # for the feed, would wait for each other: so the feed comes first here too. update_or_create() locks this way.
-        rows = super().select_for_update(nowait, *args, **kwargs)
-        if transaction.get_connection(rows.db).in_atomic_block:  # else it fails, or is not evaluated yet
-            lock(rows.db, nowait=nowait)
-        return rows
-
-
-class RecordedModel(models.Model):
-    """A model whose every save is recorded."""
-
-    tenant_path: ClassVar[str]  # the lookup from a row to its tenant's key
-    tenants_before: Collection[str] = ()  # between the two signals of a fixture's row
-
-    class Meta:
-        abstract = True
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        # Proxies and children too: a signal is sent in the name of the instance's own class.
-        pre_delete.connect(_record_delete, sender=cls)
-        pre_save.connect(_record_before_fixture, sender=cls)
-        post_save.connect(_record_after_fixture, sender=cls)
-
-    @classmethod
-    def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:
-        """Give the tenants that the instances belong to as they are now, written or not."""
-        names = {instance.tenant for instance in instances}
-        if not all(isinstance(name, str) for name in names):
-            return {EVERYTHING}  # an expression
-        for part in _parts(list(names)):  # a collation may have taken one key for another
-            names.update(models.QuerySet(cls, using=using).filter(tenant__in=part).values_list("tenant", flat=True))
-        return names
-
-    def full_clean(self, exclude: Any = None, *args: Any, **kwargs: Any) -> None:
-        """Validate; what is wrong with a field that a form leaves out is said of the whole."""
-        try:
-            super().full_clean(exclude, *args, **kwargs)
-        except ValidationError as error:
-            errors: dict[str, list[ValidationError]] = {}
-            for field, found in error.error_dict.items():
-                errors.setdefault(NON_FIELD_ERRORS if field in (exclude or ()) else field, []).extend(found)
-            raise ValidationError(errors) from error
-
-    # save(), create(), get_or_create() and the admin all come here.
-    def save_base(
-        self,
-        raw: bool = False,
-        force_insert: Any = False,
-        force_update: bool = False,
-        using: str | None = None,
-        update_fields: Iterable[str] | None = None,
-    ) -> None:
-        using = using or router.db_for_write(type(self), instance=self)
-        with recording(using) as touched:
-            touched.update(_tenants_of(type(self), [self.pk], using))
-            super().save_base(raw, force_insert, force_update, using, update_fields)
-            touched.update(_tenants_of(type(self), [self.pk], using))
-
-    save_base.alters_data = True  # type: ignore[attr-defined]
-
-    def delete(self, using: str | None = None, keep_parents: bool = False) -> tuple[int, dict[str, int]]:
-        using = using or router.db_for_write(type(self), instance=self)
-        # The signal records it, but is sent after the origins were collected: one may be another policy's by then.
-        with transaction.atomic(using=using):  # a savepoint: what Django refuses to delete breaks no transaction
-            lock(using)
-            return super().delete(using, keep_parents)
-
-    delete.alters_data = True  # type: ignore[attr-defined]
-
-
-def _tenants_of(model: type[RecordedModel], keys: Iterable[Any], using: str) -> set[str]:
-    """Give the tenants of the rows with these primary keys, as they are stored.
-
-    Within a transaction the rows are locked, for its snapshot may be older than the feed's lock: a plain read would
-    give the key that a tenant had before it was renamed, and the change would be told of a tenant that is no more.
-    A locking read sees what is stored, or fails where the isolation level does not let it.
-    """
-    connection = transaction.get_connection(using)
-    tenants: set[str] = set()
-    for part in _parts([key for key in keys if key is not None]):
-        stored: models.QuerySet[Any] = models.QuerySet(model, using=using).filter(pk__in=part)
-        if connection.in_atomic_block:
-            stored = stored.select_for_update(no_key=connection.features.has_select_for_no_key_update)
-        tenants.update(stored.order_by().values_list(model.tenant_path, flat=True))
-        if len(tenants) > MAX_NAMED:
-            return {EVERYTHING}
-    return tenants
-
-
-# Writes that only signals see.
-
-
-def _record_delete(
-    sender: type[RecordedModel], instance: RecordedModel, using: str, origin: object = None, **_: object
-) -> None:
-    recorded_already = isinstance(origin, RecordedQuerySet)
-    recorded_by_parent = issubclass(sender, AllowedOrigin) and isinstance(origin, TenantPolicy)
-    if not (recorded_already or recorded_by_parent):
-        with recording(using) as touched:
-            touched.update(_tenants_of(type(instance), [instance.pk], using))
-
-
-def _record_before_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
-    # loaddata goes round save_base() of the model. Its transaction is what the lock is held in.
-    if raw and transaction.get_connection(using).in_atomic_block:
-        with recording(using) as touched:
-            touched.update(_tenants_of(type(instance), [instance.pk], using))
-    elif raw:
-        # Nothing holds a lock until the row is written: what it was is told afterwards.
-        instance.tenants_before = _tenants_of(type(instance), [instance.pk], using)
-
-
-def _record_after_fixture(instance: RecordedModel, raw: bool, using: str, **_: object) -> None:
-    if raw:
-        # An origin that comes before its policy finds no tenant; the policy records itself when it comes.
-        with recording(using) as touched:
-            touched.update(_tenants_of(type(instance), [instance.pk], using))
-            touched.update(instance.tenants_before)
 
 
 class TenantPolicyQuerySet(RecordedQuerySet):
@@ -244,7 +57,19 @@ def split_names(text: str) -> tuple[str, ...]:
 class TenantPolicy(RecordedModel):
     """What one tenant's origins may do."""
 
+    kind = POLICY
     tenant_path = "tenant"
+    told = (
+        "enabled",
+        "shadow",
+        "allow_credentials",
+        "allow_methods",
+        "allow_headers",
+        "expose_headers",
+        "max_age",
+        "allow_private_network",
+        "note",
+    )
 
     tenant = models.CharField(
         _("tenant"),
@@ -253,6 +78,11 @@ class TenantPolicy(RecordedModel):
         help_text=_("The key that CORS_TENANT_RESOLVER finds in a request: by default the host, without its port."),
     )
     enabled = models.BooleanField(_("enabled"), default=True, help_text=_("A disabled policy allows nothing."))
+    shadow = models.BooleanField(
+        _("shadow mode"),
+        default=False,
+        help_text=_("The settings alone answer; what this policy would have done is recorded."),
+    )
     allow_credentials = models.BooleanField(
         _("allow credentials"),
         default=False,
@@ -289,6 +119,9 @@ class TenantPolicy(RecordedModel):
     note = models.TextField(_("note"), default="", blank=True)
     created_at = models.DateTimeField(_("created at"), auto_now_add=True)
     updated_at = models.DateTimeField(_("updated at"), auto_now=True)
+    # One more than the rank of the gravest finding, 0 where there is none; None where nobody has looked. It is for the
+    # admin's filter, and written anew after each change of the policy or its origins.
+    risk = models.PositiveSmallIntegerField(_("risk"), null=True, default=None, editable=False)
 
     objects = models.Manager.from_queryset(TenantPolicyQuerySet)()
 
@@ -301,9 +134,31 @@ class TenantPolicy(RecordedModel):
             # The empty key stands for every tenant in the feed.
             models.CheckConstraint(condition=~models.Q(tenant=""), name="cors_policy_tenant_not_empty"),
         )
+        indexes = (models.Index(fields=("risk", "tenant"), name="cors_policy_risk"),)
 
     def __str__(self) -> str:
         return self.tenant
+
+    @classmethod
+    def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:
+        names = {instance.tenant for instance in instances}
+        if not all(isinstance(name, str) for name in names):
+            return {EVERYTHING}  # an expression
+        for part in parts(list(names)):  # a collation may have taken one key for another
+            names.update(models.QuerySet(cls, using=using).filter(tenant__in=part).values_list("tenant", flat=True))
+        return names
+
+    @classmethod
+    def alike(cls, instances: Collection[Any]) -> Collection[models.Q]:
+        return (models.Q(tenant__in=[instance.tenant for instance in instances]),)
+
+    @classmethod
+    def children_of(cls, keys: list[Any], using: str) -> dict[Row, State]:
+        rows: dict[Row, State] = {}
+        for part in parts(keys):
+            if len(rows) <= TOLD:
+                rows |= rows_of(AllowedOrigin, models.Q(policy__in=part), using)
+        return rows
 
     def natural_key(self) -> tuple[str]:
         return (self.tenant,)
@@ -364,7 +219,9 @@ class TenantPolicy(RecordedModel):
 class AllowedOrigin(RecordedModel):
     """One origin, or one family of origins, that a tenant's policy allows."""
 
+    kind = ORIGIN
     tenant_path = "policy__tenant"
+    told = ("pattern", "enabled", "expires_at", "note")
     counted_by_form = False  # a form that sees all origins of the policy counts them itself
 
     policy = models.ForeignKey(
@@ -404,7 +261,12 @@ class AllowedOrigin(RecordedModel):
 
     @classmethod
     def tenants_of_instances(cls, instances: Iterable[Any], using: str) -> set[str]:
-        return _tenants_of(TenantPolicy, {instance.policy_id for instance in instances}, using)
+        return tenants_of(TenantPolicy, {instance.policy_id for instance in instances}, using)
+
+    @classmethod
+    def alike(cls, instances: Collection[Any]) -> Collection[models.Q]:
+        policies = {instance.policy_id for instance in instances}
+        return models.Q(policy__in=policies), models.Q(pattern__in=[instance.pattern for instance in instances])
 
     def natural_key(self) -> tuple[str, str]:
         return (*self.policy.natural_key(), self.pattern)

@@ -40,10 +40,11 @@ _TEMPLATE_FIELDS = (
     "allow_private_network",
 )
 _FIELDS = (
-    *("tenant", "pk", "enabled", *_TEMPLATE_FIELDS),
+    *("tenant", "pk", "enabled", "shadow", *_TEMPLATE_FIELDS),
     *("origins__pattern", "origins__enabled", "origins__expires_at"),
 )
 _KEY = itemgetter(1)
+_SILENT = compile_policy(PolicySpec(tenant=""))  # allows nothing; its answers say that they depend on the origin
 
 T = TypeVar("T")
 Position = tuple[int, str]  # the revision and the token of the last change that is known
@@ -188,7 +189,7 @@ def compile_rows(tenant: str, rows: list[tuple[Any, ...]], now: float) -> Entry:
             if moment is not None:
                 expiries.append(moment)
     policy = None
-    _, _, enabled, *template = rows[0][:-3]
+    _, _, enabled, shadow, *template = rows[0][:-3]
     if enabled:
         limits = conf.current().limits
         spec, like = _template(limits, *template)
@@ -197,4 +198,6 @@ def compile_rows(tenant: str, rows: list[tuple[Any, ...]], now: float) -> Entry:
         if policy.errors:
             message = "CORS tenant %s: %d entries are not served, among them %s"
             logger.error(message, quoted(tenant), len(policy.errors), policy.errors[0])
+        if shadow:
+            policy = replace(_SILENT, name=tenant, tenant=tenant, shadow=policy)
     return Entry(policy, exists=True, expires_at=min(expiries, default=None), rows=rows if expiries else None)

@@ -17,6 +17,7 @@ from django.forms import modelform_factory
 from django.test.utils import CaptureQueriesContext
 
 from django_cors_policy import feed, models
+from django_cors_policy import recorded as recorded_models
 from django_cors_policy.feed import PolicyChange, PolicyRevision, policies_changed, record_everything, recording
 from django_cors_policy.models import AllowedOrigin, TenantPolicy, split_names
 
@@ -142,7 +143,7 @@ def test_an_update_that_moves_origins_records_both_tenants(origin, globex):
 
 def test_an_update_of_many_rows_is_one_and_reaches_them_all(acme, monkeypatch):
     """The first of two batches may change what the second is found by."""
-    monkeypatch.setattr(models, "BATCH", 2)
+    monkeypatch.setattr(recorded_models, "BATCH", 2)
     AllowedOrigin.objects.bulk_create(AllowedOrigin(policy=acme, pattern=f"https://{n}.example") for n in range(5))
     AllowedOrigin.objects.filter(pattern="https://0.example").update(note="leaked")
     leaked = AllowedOrigin.objects.filter(policy__origins__note="leaked")
@@ -278,7 +279,7 @@ def test_async_methods_are_recorded(acme):
 
 def test_more_tenants_than_can_be_named_are_recorded_as_everything(monkeypatch):
     monkeypatch.setattr(feed, "MAX_NAMED", 2)
-    monkeypatch.setattr(models, "MAX_NAMED", 2)
+    monkeypatch.setattr(recorded_models, "MAX_NAMED", 2)
     policies = [TenantPolicy(tenant=f"tenant-{n}") for n in range(3)]
     assert recorded(lambda: TenantPolicy.objects.bulk_create(policies)) == [""]
     assert recorded(lambda: TenantPolicy.objects.update(note="all")) == [""]
@@ -291,11 +292,11 @@ def test_outside_a_transaction_there_is_nothing_to_lock(acme, django_assert_num_
 
 
 def test_reading_the_tenants_of_many_rows_stops_where_they_cannot_be_named(monkeypatch, django_assert_num_queries):
-    monkeypatch.setattr(models, "MAX_NAMED", 2)
-    monkeypatch.setattr(models, "BATCH", 1)
+    monkeypatch.setattr(recorded_models, "MAX_NAMED", 2)
+    monkeypatch.setattr(recorded_models, "BATCH", 1)
     keys = [TenantPolicy.objects.create(tenant=f"tenant-{n}").pk for n in range(5)]
     with django_assert_num_queries(3):
-        assert models._tenants_of(TenantPolicy, keys, "default") == {""}
+        assert recorded_models.tenants_of(TenantPolicy, keys, "default") == {""}
 
 
 def test_everything_can_be_recorded_after_writes_that_the_models_do_not_see():

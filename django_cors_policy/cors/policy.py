@@ -81,7 +81,8 @@ class Policy:
     """A compiled policy: immutable, every header value joined.
 
     ``actual_headers`` and ``preflight_headers`` are the (name, value) pairs beside Access-Control-Allow-Origin.
-    ``varies`` tells whether the answer depends on the Origin. ``errors`` are the entries that were dropped.
+    ``varies`` tells whether the answer depends on the Origin. ``errors`` are the entries that were dropped. ``shadow``
+    is the policy that this one, which allows nothing, stands for while it is not to answer yet.
     """
 
     name: str
@@ -93,6 +94,7 @@ class Policy:
     actual_headers: tuple[tuple[str, str], ...]
     preflight_headers: tuple[tuple[str, str], ...]
     errors: tuple[PolicyError, ...]
+    shadow: "Policy | None" = None
 
 
 def compile_policy(

@@ -40,6 +40,8 @@ ROWS = (
     {"cors"},
     {"conf", "defaults"},
     {"feed"},
+    {"history"},
+    {"recorded"},
     {"models", "tenants", "decorators"},
     {"memory", "migrations"},
     {"reading"},
