@@ -8,6 +8,8 @@ class CorsPolicyConfig(AppConfig):
     default_auto_field = "django.db.models.BigAutoField"
 
     def ready(self) -> None:
-        from django_cors_policy import checks  # noqa: PLC0415 -- models can be imported only now
+        from django_cors_policy import checks, history  # noqa: PLC0415 -- models can be imported only now
+        from django_cors_policy.audit.rating import rate  # noqa: PLC0415
 
         checks.register()
+        history.policies_written.connect(rate, dispatch_uid="django_cors_policy.rating")

@@ -32,6 +32,7 @@ logger = logging.getLogger("django_cors_policy")
 
 T = TypeVar("T")
 Resolver = Callable[[HttpRequest], str | None]
+TenantsForUser = Callable[[Any], object]  # a user's tenants, None for all; what it gives is not to be trusted
 
 MAX_TENANT = 253  # characters of a tenant key: a host's
 MAX_NUMBER = 10**9  # of any setting: thirty years of seconds, which every clock and sleep() can add
@@ -72,7 +73,8 @@ class Configuration:
 
     ``policies`` answer where no tenant speaks. ``without_origin`` is the decision for a covered request without Origin;
     ``urls`` covers every path where it is None. ``resolver`` is None where tenants are off.
-    ``replica_lag_seconds`` is None unless ``database`` is said to be a replica.
+    ``replica_lag_seconds`` is None unless ``database`` is said to be a replica. ``tenants_for_user`` is None where
+    everybody who has the admin's permissions has all tenants.
     ``names`` are all that were looked for: any other CORS_* name is read by nobody.
     """
 
@@ -89,9 +91,15 @@ class Configuration:
     cache_size: int
     database: str | None
     replica_lag_seconds: float | None
+    tenants_for_user: TenantsForUser | None
     suppressions: tuple[Suppression, ...]
     problems: tuple[SettingProblem, ...]
     names: frozenset[str]
+
+
+def no_tenants(user: object) -> frozenset[str]:  # noqa: ARG001
+    """Give none to anybody: for a CORS_ADMIN_TENANTS_FOR_USER that cannot be used."""
+    return frozenset()
 
 
 _SUPPRESSION = ("rule", "subject", "reason", "until", "tenant")
@@ -186,19 +194,22 @@ class _Reader:
             return value
         return self._wrong(name, value, "an alias of DATABASES, or None", None)
 
-    def resolver(self, name: str, default: str) -> tuple[str | None, Resolver | None]:
+    def function(self, name: str, default: str | None, used: Any, shown: object = None) -> tuple[str | None, Any]:
+        """Give a path and the function there; ``used``, shown so, stands in for one that cannot be used."""
         path = self._get(name, default)
         if path is None:
             return None, None
         try:
-            resolver = import_string(path)
+            function = import_string(path)
         except Exception as error:  # noqa: BLE001 -- the module may fail in any way, and a request never does
             why = quoted(f"{type(error).__name__}: {error}")
             hint = f"Set {name} to {_PATH}."
-            return None, self._wrong(name, path, f"{_PATH}, for it cannot be imported ({why})", None, hint)
-        if not callable(resolver) or iscoroutinefunction(resolver):
-            return None, self._wrong(name, path, _PATH, None)
-        return path, resolver
+            self._wrong(name, path, f"{_PATH}, for it cannot be imported ({why})", shown, hint)
+            return None, used
+        if not callable(function) or iscoroutinefunction(function):
+            self._wrong(name, path, _PATH, shown)
+            return None, used
+        return path, function
 
     def limits(self, name: str) -> Limits:
         value = self._get(name, {})
@@ -262,7 +273,7 @@ def _read() -> Configuration:
         allow_private_network=read.boolean("CORS_ALLOW_PRIVATE_NETWORK"),
     )
     policy = compile_policy(spec, strict=False)
-    path, resolver = read.resolver("CORS_TENANT_RESOLVER", "django_cors_policy.tenants.by_host")
+    path, resolver = read.function("CORS_TENANT_RESOLVER", "django_cors_policy.tenants.by_host", None)
     policies = (policy,) if resolver is None else (NO_POLICY, policy)
     for error in policy.errors:
         logger.error("CORS settings: %s", error)
@@ -280,6 +291,7 @@ def _read() -> Configuration:
         cache_size=read.number("CORS_POLICY_CACHE_SIZE", 10_000, 1, "tenants"),
         database=read.database("CORS_POLICY_DATABASE"),
         replica_lag_seconds=read.number("CORS_POLICY_REPLICA_LAG_SECONDS", None, 0),
+        tenants_for_user=read.function("CORS_ADMIN_TENANTS_FOR_USER", None, no_tenants, "no tenant for anybody")[1],
         suppressions=read.suppressions("CORS_AUDIT_SUPPRESS"),
         problems=tuple(read.problems),
         names=frozenset(read.names),

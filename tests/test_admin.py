@@ -11,6 +11,7 @@ from django.urls import reverse
 from django.utils import timezone
 
 from django_cors_policy.admin import TenantPolicyAdmin
+from django_cors_policy.admin.forms import version_of
 from django_cors_policy.cors import DEFAULT_HEADERS, DEFAULT_METHODS
 from django_cors_policy.models import AllowedOrigin, PolicyChange, TenantPolicy
 
@@ -41,6 +42,8 @@ def page(*rows, policy=None, **fields):
         "expose_headers": "",
         "max_age": "600",
         "note": "",
+        "reason": "",
+        "version": version_of(policy.tenant) if policy else "",
         "origins-TOTAL_FORMS": len(written),
         "origins-INITIAL_FORMS": len(stored),
         **fields,
@@ -318,7 +321,9 @@ def test_a_finding_of_no_weight_is_not_said(client):
 
 def test_the_gravest_findings_are_shown_first(client, settings):
     settings.CORS_TENANT_LIMITS = {"public_suffix_wildcards": True}
-    response = client.post(ADD, page(ORIGIN, "https://*.github.io", allow_credentials="on"), follow=True)
+    response = client.post(
+        ADD, page(ORIGIN, "https://*.github.io", allow_credentials="on", reason="A demo."), follow=True
+    )
     assert shown(response)[1][1].startswith("CORS105 (critical): ")
 
 
@@ -383,7 +388,7 @@ def listed(response):
 def test_the_list_shows_what_a_policy_is(client, three):
     response = client.get(LIST)
     assert listed(response) == ["acme", "globex", "initech"]
-    columns = ["tenant", "enabled", "origin_count", "allow_credentials", "updated_at"]
+    columns = ["tenant", "enabled", "shadow", "origin_count", "allow_credentials", "risk_shown", "updated_at"]
     assert response.context["cl"].list_display == ["action_checkbox", *columns]
     counts = re.findall('<td class="field-origin_count">([0-9]+)</td>', response.content.decode())
     assert counts == ["1", "2", "0"]  # the enabled ones
@@ -420,7 +425,7 @@ def test_policies_are_filtered(client, three, query, found):
 
 
 def test_policies_are_sorted_by_the_number_of_their_origins(client, three):
-    assert listed(client.get(LIST, {"o": "-3"}))[:2] == ["globex", "acme"]
+    assert listed(client.get(LIST, {"o": "-4"}))[:2] == ["globex", "acme"]
 
 
 def test_queries_of_the_list_do_not_grow_with_its_rows(client, three):
@@ -560,10 +565,10 @@ def test_a_field_that_a_project_made_read_only_is_no_error_500(client, acme, mon
 
 
 def test_findings_that_cannot_be_told_do_not_undo_the_save(client, acme, monkeypatch, caplog):
-    def fail(policy):
+    def fail(policy, origins):
         raise RuntimeError("a rule's own fault")
 
-    monkeypatch.setattr("django_cors_policy.admin.policy_findings", fail)
+    monkeypatch.setattr("django_cors_policy.admin.risk.policy_findings", fail)
     assert client.post(change_url(acme), page(policy=acme, note="saved")).status_code == 302
     acme.refresh_from_db()
     assert acme.note == "saved"

@@ -123,11 +123,12 @@ def in_pages(alias: str, only: Collection[str] | None = None) -> Iterator[tuple[
         rest = rest.filter(tenant__in=only)
     page = list(rest[:BATCH])
     while page:
-        yield from _with_origins(page, alias)
+        yield from with_origins(page, alias)
         page = list(rest.filter(tenant__gt=page[-1].tenant)[:BATCH]) if len(page) == BATCH else []
 
 
-def _with_origins(page: list[TenantPolicy], alias: str) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
+def with_origins(page: list[TenantPolicy], alias: str) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
+    """Give some policies, each with its origins; no more than MAX_ROWS of these are in memory."""
     # From the same database: a router may send other reads to a replica.
     stored = AllowedOrigin.objects.using(alias).defer("note").order_by("pk")
     parts = [page]

@@ -108,7 +108,7 @@ def fault(importer, module):
         allowed = {"", "lint"} if part in LINTERS else {""}
         return None if its_submodule in allowed else "edges import from the protocol, not from its submodules"
     if part == its_part:
-        return None if part in ("audit", "migrations", "management") else "a module that imports itself"
+        return None if part in ("admin", "audit", "migrations", "management") else "a module that imports itself"
     return None if row_of(its_part) < row_of(part) else "against the direction of the package"
 
 

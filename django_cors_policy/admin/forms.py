@@ -1,0 +1,119 @@
+"""The form of a policy and of its origins."""
+
+from typing import Any
+
+from django import forms
+from django.core.exceptions import ValidationError
+from django.forms.formsets import DELETION_FIELD_NAME
+from django.utils.translation import gettext
+from django.utils.translation import gettext_lazy as _
+
+from django_cors_policy import conf
+from django_cors_policy.admin.risk import ask_why, new_and_grave
+from django_cors_policy.cors import LimitError, check_count
+from django_cors_policy.history import PolicyHistory
+from django_cors_policy.models import AllowedOrigin, TenantPolicy
+
+REASON_LENGTH = 1000  # characters
+
+
+class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
+    """A policy's own fields, why it is changed, and the version that the change is of."""
+
+    tenants: frozenset[str] | None = None  # the user's; None: all
+    has_rows = False  # whether the page holds the origins too, which are judged with the policy then
+
+    reason = forms.CharField(
+        label=_("reason"),
+        required=False,
+        max_length=REASON_LENGTH,
+        widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
+        help_text=_("Why this is changed, for the history. Needed where something of high severity is saved."),
+    )
+    version = forms.IntegerField(required=False, widget=forms.HiddenInput)
+
+    class Meta:
+        model = TenantPolicy
+        fields = ("tenant", *TenantPolicy.told)
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        stored = self.instance.pk is not None
+        self.stored = TenantPolicy.objects.filter(pk=self.instance.pk).first() if stored and self.is_bound else None
+        self.initial["version"] = version_of(self.instance.tenant) if stored else None
+        if self.tenants is not None and "tenant" in self.fields:
+            self._offer(self.tenants)
+
+    def _offer(self, tenants: frozenset[str]) -> None:
+        """Let the user choose among the tenants without a policy: of others nothing is told, not even that they are."""
+        taken = TenantPolicy.objects.filter(tenant__in=tenants).exclude(pk=self.instance.pk)
+        free = sorted(tenants - set(taken.values_list("tenant", flat=True)))
+        field = self.fields["tenant"]
+        self.fields["tenant"] = forms.ChoiceField(
+            label=field.label, help_text=field.help_text, choices=[(tenant, tenant) for tenant in free]
+        )
+
+    def clean(self) -> dict[str, Any]:
+        cleaned: dict[str, Any] = super().clean() or self.cleaned_data
+        self.instance.form = self
+        if self.stored is not None and version_of(self.stored.tenant, locked=True) != cleaned.get("version"):
+            raise ValidationError(self._conflict(), code="conflict")
+        return cleaned
+
+    def _conflict(self) -> str:
+        last = PolicyHistory.objects.filter(tenant=self.stored.tenant).first() if self.stored else None
+        said = gettext("This policy has been changed since you opened it, so nothing was saved.")
+        if last is not None and last.actor:
+            said += " " + gettext("The last change is by %(who)s.") % {"who": last.actor}
+        return said + " " + gettext("Open it anew, in another tab, and make your changes there.")
+
+    def _post_clean(self) -> None:
+        super()._post_clean()  # type: ignore[misc]
+        if not self.has_rows and not self.errors:
+            origins = [] if self.stored is None else list(self.stored.origins.all())
+            if said := self.missing_reason(origins):
+                self.add_error("reason", said)
+
+    def missing_reason(self, origins: list[AllowedOrigin]) -> str | None:
+        """Say what of high severity would be new, with these origins, where no reason is given for it."""
+        if (self.cleaned_data.get("reason") or "").strip():
+            return None
+        grave = new_and_grave(self.instance, origins, self.stored)
+        return None if not grave else ask_why(grave)
+
+
+def version_of(tenant: str, *, locked: bool = False) -> int | None:
+    """Give the number of a tenant's last change; ``locked``: as it is stored, which a snapshot may not show."""
+    last = PolicyHistory.objects.filter(tenant=tenant).order_by("-pk").values_list("pk", flat=True)
+    return (last.select_for_update() if locked else last).first()
+
+
+class OriginFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
+    """Checks what one origin's form cannot see: the others on the page, and the policy with all of them."""
+
+    def add_fields(self, form: forms.ModelForm, index: int | None) -> None:  # type: ignore[type-arg]
+        super().add_fields(form, index)
+        form.instance.counted_by_form = True  # below, where those that are deleted on the same page are known
+
+    def clean(self) -> None:
+        super().clean()
+        limits = conf.current().limits
+        seen: set[str] = set()
+        origins: list[AllowedOrigin] = []
+        for form in self.forms:
+            # The instance holds the canonical form, which two spellings may share; an empty extra row holds none.
+            pattern = form.instance.pattern
+            if form.errors or not pattern or form.cleaned_data.get(DELETION_FIELD_NAME):
+                continue
+            if pattern in seen:
+                form.add_error("pattern", ValidationError(_("This policy lists the origin already."), code="unique"))
+            seen.add(pattern)
+            origins.append(form.instance)
+            try:
+                check_count(len(seen), limits, pattern)
+            except LimitError as error:
+                form.add_error("pattern", error.message)
+        policy_form: PolicyForm = self.instance.form
+        if not policy_form.errors and not any(self.errors) and (said := policy_form.missing_reason(origins)):
+            policy_form.add_error("reason", said)
+            raise ValidationError(said, code="reason")  # the policy's own form has been found valid by now

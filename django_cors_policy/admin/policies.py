@@ -1,0 +1,284 @@
+"""The pages of the tenants' policies."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from itertools import groupby
+from typing import Any, ClassVar
+
+from django import forms
+from django.contrib import admin, messages
+from django.contrib.admin.helpers import ActionForm
+from django.contrib.admin.utils import quote, unquote
+from django.contrib.admin.widgets import AdminTextareaWidget
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.db import router
+from django.db.models import Count, OuterRef, QuerySet, Subquery, TextField
+from django.db.models.functions import Coalesce
+from django.http import Http404, HttpRequest, HttpResponse
+from django.http.response import HttpResponseBase
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.functional import cached_property
+from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext_lazy as _
+
+from django_cors_policy import history
+from django_cors_policy.admin import risk
+from django_cors_policy.admin.access import manages, only_managed, tenants_of
+from django_cors_policy.admin.forms import REASON_LENGTH, OriginFormSet, PolicyForm
+from django_cors_policy.cors.lint import Severity
+from django_cors_policy.feed import lock
+from django_cors_policy.history import Action
+from django_cors_policy.models import AllowedOrigin, TenantPolicy
+
+MAX_NAMED = 3  # further origins that a message names
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """A page of one policy: its name in the URL, its title, and its view, for those who may see the policy."""
+
+    name: str
+    title: Any
+    view: Callable[["TenantPolicyAdmin", HttpRequest, TenantPolicy], HttpResponseBase]
+
+
+PAGES: tuple[Page, ...] = ()
+
+
+class BoundedPaginator(Paginator):  # type: ignore[type-arg]
+    """Counts no further than people turn pages: of a large table the whole count is a scan."""
+
+    MOST = 10_000
+
+    @cached_property
+    def count(self) -> int:
+        rows: QuerySet[Any] = self.object_list  # type: ignore[assignment]
+        return rows.values("pk")[: self.MOST].count()
+
+
+class RiskFilter(admin.SimpleListFilter):
+    """By what was found when a policy was last changed, or rated."""
+
+    title = _("risk")
+    parameter_name = "risk"
+
+    def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
+        graded = [(str(severity.rank + 1), label) for severity, label in risk.SEVERITIES.items()]
+        return [*graded, ("0", _("nothing found")), ("unknown", _("not looked at"))]
+
+    def queryset(
+        self,
+        request: HttpRequest,  # noqa: ARG002
+        queryset: QuerySet[TenantPolicy],
+    ) -> QuerySet[TenantPolicy]:
+        value = self.value()
+        if value == "unknown":
+            return queryset.filter(risk__isnull=True)
+        return queryset.filter(risk=int(value)) if value in {"0", "1", "2", "3", "4", "5"} else queryset
+
+
+class ReasonedActionForm(ActionForm):
+    reason = forms.CharField(label=_("Reason:"), required=False, max_length=REASON_LENGTH)
+
+
+class OriginInline(admin.TabularInline):  # type: ignore[type-arg]
+    model = AllowedOrigin
+    formset = OriginFormSet
+    fields = ("pattern", "enabled", "expires_at", "note")
+    extra = 1
+    # A row has to fit the page's width, its Delete box included.
+    formfield_overrides: ClassVar = {TextField: {"widget": AdminTextareaWidget({"rows": 2, "class": "vTextField"})}}
+
+
+class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
+    form = PolicyForm
+    list_display = ("tenant", "enabled", "shadow", "origin_count", "allow_credentials", "risk_shown", "updated_at")
+    list_filter = ("enabled", "shadow", "allow_credentials", RiskFilter)
+    search_fields = ("tenant", "origins__pattern")
+    search_help_text = _("Search by tenant or origin.")
+    readonly_fields = ("created_at", "updated_at")
+    inlines = (OriginInline,)
+    actions = ("enable", "disable")
+    action_form = ReasonedActionForm
+    list_per_page = 50
+    paginator = BoundedPaginator
+    show_full_result_count = False
+    formfield_overrides: ClassVar = {TextField: {"widget": AdminTextareaWidget({"rows": 3})}}
+    change_form_template = "admin/django_cors_policy/tenantpolicy/change_form.html"
+    fieldsets = (
+        (None, {"fields": ("tenant", ("enabled", "shadow"), "note", "version")}),
+        (
+            _("What the origins may do"),
+            {"fields": ("allow_credentials", "allow_methods", "allow_headers", "expose_headers", "max_age")},
+        ),
+        (_("More"), {"classes": ("collapse",), "fields": ("allow_private_network", "created_at", "updated_at")}),
+        (_("Why"), {"fields": ("reason",)}),
+    )
+
+    # --- whose policies
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[TenantPolicy]:
+        # A subquery is counted for the rows of the page alone; a join would group the whole table.
+        origins = AllowedOrigin.objects.filter(policy=OuterRef("pk"), enabled=True).order_by()
+        counted = Subquery(origins.values("policy").annotate(count=Count("pk")).values("count"))
+        policies: QuerySet[TenantPolicy] = super().get_queryset(request)
+        managed: QuerySet[TenantPolicy] = only_managed(request, policies)
+        return managed.annotate(enabled_origins=Coalesce(counted, 0))
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_change_permission(request, obj) and _is_managed(request, obj)
+
+    def has_view_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_view_permission(request, obj) and _is_managed(request, obj)
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        return super().has_delete_permission(request, obj) and _is_managed(request, obj)
+
+    def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
+        form = super().get_form(request, obj, change, **kwargs)
+        form.tenants = tenants_of(request)  # type: ignore[attr-defined]
+        form.has_rows = any(True for _ in self.get_formsets_with_inlines(request, obj))  # type: ignore[attr-defined]
+        return form
+
+    # --- the pages of one policy, beside its form
+
+    def get_urls(self) -> list[Any]:
+        name = f"{self.opts.app_label}_{self.opts.model_name}"
+        view = self.admin_site.admin_view
+        pages = [
+            path(f"<path:object_id>/{page.name}/", view(partial(self._page, page)), name=f"{name}_{page.name}")
+            for page in PAGES
+        ]
+        return [*pages, *super().get_urls()]
+
+    def _page(self, page: Page, request: HttpRequest, object_id: str) -> HttpResponseBase:
+        policy = self.get_object(request, unquote(object_id))
+        if policy is None:
+            raise Http404
+        if not self.has_view_permission(request, policy):
+            raise PermissionDenied
+        return page.view(self, request, policy)
+
+    def page_context(self, request: HttpRequest, policy: TenantPolicy, title: str) -> dict[str, Any]:
+        """Give what the template of a policy's page needs of the admin's."""
+        return {
+            **self.admin_site.each_context(request),
+            "opts": self.opts,
+            "original": policy,
+            "title": title,
+            "subtitle": str(policy),
+            "has_view_permission": True,
+            "policy_pages": self._addresses(policy),
+        }
+
+    def _addresses(self, policy: TenantPolicy) -> list[dict[str, object]]:
+        name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
+        return [{"url": reverse(f"{name}_{page.name}", args=[quote(policy.pk)]), "title": page.title} for page in PAGES]
+
+    def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        policy = context.get("original")
+        if policy is not None:
+            stored = self.model.objects.get(pk=policy.pk)  # not what the form has made of it
+            context |= {"policy_pages": self._addresses(policy), **risk.context(risk.findings(stored))}
+        return super().render_change_form(request, context, *args, **kwargs)
+
+    # --- the list
+
+    @admin.display(description=_("origins"), ordering="enabled_origins")
+    def origin_count(self, policy: Any) -> int:
+        return int(policy.enabled_origins)
+
+    @admin.display(description=_("risk"), ordering="risk")
+    def risk_shown(self, policy: TenantPolicy) -> Any:
+        if policy.risk is None:
+            return _("not looked at")
+        by_rating = {severity.rank + 1: label for severity, label in risk.SEVERITIES.items()}
+        return by_rating.get(policy.risk, _("nothing found"))
+
+    @admin.action(description=_("Enable the selected policies"), permissions=["change"])
+    def enable(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:
+        self._switch(request, queryset, enabled=True)
+
+    @admin.action(description=_("Disable the selected policies"), permissions=["change"])
+    def disable(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:
+        self._switch(request, queryset, enabled=False)
+
+    def _switch(self, request: HttpRequest, queryset: QuerySet[TenantPolicy], *, enabled: bool) -> None:
+        policies = list(queryset.exclude(enabled=enabled))
+        reason = request.POST.get("reason", "").strip()[:REASON_LENGTH]
+        if enabled and not reason:
+            for policy in policies:
+                live = TenantPolicy.objects.get(pk=policy.pk)
+                live.enabled = True
+                if grave := risk.new_and_grave(live, list(policy.origins.all()), policy):
+                    said = gettext("Nothing was enabled. %(tenant)s: %(why)s")
+                    self.message_user(request, said % {"tenant": policy, "why": risk.ask_why(grave)}, messages.ERROR)
+                    return
+        with history.change(actor=request.user.get_username(), action=Action.ADMIN, reason=reason):
+            changed = TenantPolicy.objects.filter(pk__in=[policy.pk for policy in policies])
+            changed.update(enabled=enabled, updated_at=timezone.now())  # as a save would
+        for policy in policies:
+            self.log_change(request, policy, "Enabled." if enabled else "Disabled.")
+        count = len(policies)
+        if enabled:
+            message = ngettext("%d policy was enabled.", "%d policies were enabled.", count) % count
+        else:
+            message = ngettext("%d policy was disabled.", "%d policies were disabled.", count) % count
+        self.message_user(request, message, messages.SUCCESS)
+
+    # --- a change, with its history
+
+    def changeform_view(
+        self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
+    ) -> Any:
+        if request.method != "POST":
+            return super().changeform_view(request, object_id, form_url, extra_context)
+        using = router.db_for_write(TenantPolicy)
+        with history.change(actor=request.user.get_username(), action=Action.ADMIN, using=using) as made:
+            lock(using)  # before the form is judged: nobody else changes the policy until it is saved
+            request.cors_policy_change = made  # type: ignore[attr-defined]
+            return super().changeform_view(request, object_id, form_url, extra_context)
+
+    def save_model(self, request: HttpRequest, obj: Any, form: Any, change: bool) -> None:
+        request.cors_policy_change.reason = form.cleaned_data.get("reason", "").strip()  # type: ignore[attr-defined]
+        super().save_model(request, obj, form, change)
+
+    def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
+        with history.change(actor=request.user.get_username(), action=Action.ADMIN):
+            return super().delete_view(request, object_id, extra_context)
+
+    def delete_queryset(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:
+        with history.change(actor=request.user.get_username(), action=Action.ADMIN):
+            super().delete_queryset(request, queryset)
+
+    # --- what is unwise
+
+    def response_add(self, request: HttpRequest, obj: TenantPolicy, *args: Any, **kwargs: Any) -> HttpResponse:
+        response = super().response_add(request, obj, *args, **kwargs)
+        self._tell_findings(request, obj)
+        return response
+
+    def response_change(self, request: HttpRequest, obj: TenantPolicy) -> HttpResponse:
+        response = super().response_change(request, obj)
+        self._tell_findings(request, obj)
+        return response
+
+    def _tell_findings(self, request: HttpRequest, policy: TenantPolicy) -> None:
+        """Say what is unwise, one message for each rule: what is malformed was refused, and the rest is saved."""
+        unwise = [found for found in risk.findings(policy) if found.severity is not Severity.INFO]
+        for _code, group in groupby(unwise, key=lambda found: found.rule.code):
+            first, *others = group
+            text = f"{first.rule.code} ({risk.SEVERITIES[first.severity]}): {first.message} {first.hint}"
+            if others:
+                named = ", ".join(found.subject for found in others[:MAX_NAMED])
+                more = len(others) - MAX_NAMED
+                text += " " + gettext("The same: %(named)s") % {"named": named}
+                text += " " + gettext("and %(more)d more.") % {"more": more} if more > 0 else "."
+            self.message_user(request, text, messages.WARNING)
+
+
+def _is_managed(request: HttpRequest, policy: TenantPolicy | None) -> bool:
+    return policy is None or manages(request, policy.tenant)

@@ -1,0 +1,78 @@
+"""What the audit finds of a policy, on its pages."""
+
+import logging
+from collections.abc import Iterable
+
+from django.utils.translation import gettext, ngettext, pgettext_lazy
+
+from django_cors_policy.audit import policy_findings
+from django_cors_policy.audit.report import in_order
+from django_cors_policy.cors import quoted
+from django_cors_policy.cors.lint import Finding, Severity
+from django_cors_policy.models import AllowedOrigin, TenantPolicy
+
+logger = logging.getLogger("django_cors_policy")
+
+GRAVE = Severity.HIGH.rank
+SEVERITIES = {
+    Severity.CRITICAL: pgettext_lazy("severity", "critical"),
+    Severity.HIGH: pgettext_lazy("severity", "high"),
+    Severity.MEDIUM: pgettext_lazy("severity", "medium"),
+    Severity.LOW: pgettext_lazy("severity", "low"),
+    Severity.INFO: pgettext_lazy("severity", "info"),
+}
+
+
+def findings(policy: TenantPolicy, origins: Iterable[AllowedOrigin] | None = None) -> list[Finding]:
+    """Find what a policy tells, with these origins or its stored ones, the gravest first; nothing where that fails."""
+    try:
+        return sorted(policy_findings(policy, origins), key=in_order)
+    except Exception:  # advice that cannot be given must not keep anybody from saving
+        logger.exception("CORS: the findings of %s cannot be told", quoted(policy.tenant))
+        return []
+
+
+def ask_why(grave: list[Finding]) -> str:
+    """Ask for the reason of something of high severity."""
+    first = grave[0]
+    said = gettext("Give a reason for this: %(code)s (%(severity)s), %(subject)s. %(message)s") % {
+        "code": first.rule.code,
+        "severity": SEVERITIES[first.severity],
+        "subject": first.subject,
+        "message": first.message,
+    }
+    more = len(grave) - 1
+    return said + " " + ngettext("And %d more.", "And %d more.", more) % more if more else said
+
+
+def new_and_grave(policy: TenantPolicy, origins: list[AllowedOrigin], stored: TenantPolicy | None) -> list[Finding]:
+    """Find what is of high severity in a policy, with these origins, and was not live before."""
+    before = set()
+    if stored is not None and (is_live(stored) or not is_live(policy)):
+        before = {(found.rule.code, found.subject) for found in findings(stored)}
+    grave = [found for found in findings(policy, origins) if found.severity.rank >= GRAVE]
+    return [found for found in grave if (found.rule.code, found.subject) not in before]
+
+
+def is_live(policy: TenantPolicy) -> bool:
+    return policy.enabled and not policy.shadow
+
+
+def shown(found: Finding) -> dict[str, object]:
+    """Give what a page shows of a finding; its own sentences are the audit's, in English."""
+    return {
+        "severity": str(found.severity),
+        "label": SEVERITIES[found.severity],
+        "code": found.rule.code,
+        "slug": found.rule.slug,
+        "summary": gettext(found.rule.summary),
+        "subject": found.subject,
+        "message": found.message,
+        "hint": found.hint,
+    }
+
+
+def context(found: list[Finding]) -> dict[str, object]:
+    """Give what findings.html shows."""
+    counts = [(str(of), label, sum(one.severity is of for one in found)) for of, label in SEVERITIES.items()]
+    return {"findings": [shown(one) for one in found], "counts": [row for row in counts if row[2]]}

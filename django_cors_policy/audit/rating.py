@@ -1,0 +1,44 @@
+"""The gravest severity of each stored policy, kept beside it so that the admin can filter by it."""
+
+import logging
+from collections import defaultdict
+from collections.abc import Collection, Iterable
+
+from django.db import Error, transaction
+from django.db.models import QuerySet
+
+from django_cors_policy.audit.tenants import findings_of, with_origins
+from django_cors_policy.cors.lint import Finding
+from django_cors_policy.feed import EVERYTHING
+from django_cors_policy.models import TenantPolicy
+
+logger = logging.getLogger("django_cors_policy")
+
+
+def rating(findings: Iterable[Finding]) -> int:
+    """Give what is kept: 0 where nothing is found, else one more than the gravest severity's rank."""
+    return max((found.severity.rank + 1 for found in findings), default=0)
+
+
+def rate(using: str, tenants: Collection[str], **_: object) -> None:
+    """Rate these tenants' policies anew; where it cannot be told which, nobody has looked at any.
+
+    A policy that cannot be rated is saved all the same, as one that nobody has looked at.
+    """
+    # Not by the recording queryset: a rating is no change of the policy's.
+    rows: QuerySet[TenantPolicy] = QuerySet(TenantPolicy, using=using)
+    if EVERYTHING in tenants:
+        rows.filter(risk__isnull=False).update(risk=None)
+        return
+    try:
+        with transaction.atomic(using=using):
+            by_rating = defaultdict(list)
+            for policy, origins in with_origins(list(rows.filter(tenant__in=tenants)), using):
+                by_rating[rating(findings_of(policy, origins))].append(policy.pk)
+            for risk, keys in by_rating.items():
+                rows.filter(pk__in=keys).update(risk=risk)
+    except Error:
+        raise
+    except Exception:  # advice that cannot be given must not undo the save
+        logger.exception("CORS: policies cannot be rated")
+        rows.filter(tenant__in=tenants).update(risk=None)
