@@ -16,6 +16,7 @@ from django_cors_policy.audit.tenants import in_pages, subject, written_and_comp
 from django_cors_policy.cors import LimitError, quoted
 from django_cors_policy.feed import MAX_CHANGES as KEPT
 from django_cors_policy.feed import PolicyChange, PolicyRevision, record_everything
+from django_cors_policy.history import PolicyHistory
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 
 SHOWN = 5  # entries that are not served; the rest is counted
@@ -23,7 +24,7 @@ SOON = timedelta(days=7)
 AHEAD = 2.0  # seconds that the newest change may lie in the future before the clocks are worth a word
 
 _BY_ENABLED = {"enabled": Q(enabled=True), "disabled": Q(enabled=False)}
-MODELS = (PolicyRevision, PolicyChange, TenantPolicy, AllowedOrigin)
+MODELS = (PolicyRevision, PolicyChange, PolicyHistory, TenantPolicy, AllowedOrigin)
 
 
 class NotMigrated(Exception):  # noqa: N818 -- it says what the database is
@@ -67,8 +68,9 @@ class Entry:
 class Status:
     """All that is shown.
 
-    ``expired`` and ``expiring`` origins are enabled ones. ``invalid`` entries do not compile, ``beyond_limits`` are cut
-    by CORS_TENANT_LIMITS; ``first`` are a few of both.
+    ``shadow`` counts the enabled policies that do not answer yet. ``expired`` and ``expiring`` origins are enabled
+    ones. ``invalid`` entries do not compile, ``beyond_limits`` are cut by CORS_TENANT_LIMITS; ``first`` are a few of
+    both.
     """
 
     database: str
@@ -76,6 +78,7 @@ class Status:
     lock: bool
     feed: Feed
     tenants: dict[str, int]
+    shadow: int
     origins: dict[str, int]
     invalid: Refused
     beyond_limits: Refused
@@ -115,7 +118,8 @@ class Status:
             yield f"newest change   revision {self.feed.revision}, {_ago(self.feed.newest_age)}"
             yield f"oldest kept     {_ago(self.feed.oldest_age)}"
         yield f"changes         {self.feed.last_hour} in the last hour, {self.feed.kept} kept"
-        yield f"tenants         {self.tenants['enabled']} enabled, {self.tenants['disabled']} disabled"
+        shadow = f", {self.shadow} of the enabled in shadow mode" if self.shadow else ""
+        yield f"tenants         {self.tenants['enabled']} enabled, {self.tenants['disabled']} disabled{shadow}"
         yield f"origins         {self.origins['enabled']} enabled, {self.origins['disabled']} disabled"
         yield f"expired         {self.origins['expired']}, and {self.origins['expiring']} within {SOON.days} days"
         yield f"do not compile  {_of(self.invalid)}"
@@ -154,6 +158,7 @@ def status(alias: str) -> Status:
         lock=PolicyRevision.rows.using(alias).filter(pk=1).exists(),
         feed=_feed(alias, now),
         tenants=_counts(TenantPolicy.objects.using(alias), **_BY_ENABLED),
+        shadow=TenantPolicy.objects.using(alias).filter(enabled=True, shadow=True).count(),
         origins=_counts(
             AllowedOrigin.objects.using(alias),
             **_BY_ENABLED,

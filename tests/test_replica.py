@@ -5,6 +5,7 @@ from django.core import checks
 from django.db import connections, models, router, transaction
 
 from django_cors_policy.feed import PolicyChange, PolicyRevision
+from django_cors_policy.history import PolicyHistory
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.store import MISS, store
 
@@ -33,7 +34,7 @@ def replica(settings, tmp_path, monkeypatch, django_db_blocker):
             # In place: what DATABASES is set to anew is not connected to.
             monkeypatch.setitem(settings.DATABASES, alias, {**settings.DATABASES["default"], **entry, "OPTIONS": {}})
             with connections[alias].schema_editor() as editor:
-                for model in (*COPIED, PolicyRevision):
+                for model in (*COPIED, PolicyRevision, PolicyHistory):
                     editor.create_model(model)
         monkeypatch.setattr(router, "routers", [Router("primary")])
         settings.CORS_POLICY_DATABASE = "replica"

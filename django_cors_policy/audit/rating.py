@@ -4,10 +4,10 @@ import logging
 from collections import defaultdict
 from collections.abc import Collection, Iterable
 
-from django.db import Error, transaction
+from django.db import transaction
 from django.db.models import QuerySet
 
-from django_cors_policy.audit.tenants import findings_of, with_origins
+from django_cors_policy.audit.tenants import BATCH, findings_of, with_origins
 from django_cors_policy.cors.lint import Finding
 from django_cors_policy.feed import EVERYTHING
 from django_cors_policy.models import TenantPolicy
@@ -25,20 +25,37 @@ def rate(using: str, tenants: Collection[str], **_: object) -> None:
 
     A policy that cannot be rated is saved all the same, as one that nobody has looked at.
     """
-    # Not by the recording queryset: a rating is no change of the policy's.
-    rows: QuerySet[TenantPolicy] = QuerySet(TenantPolicy, using=using)
+    rows = _rows(using)
     if EVERYTHING in tenants:
         rows.filter(risk__isnull=False).update(risk=None)
         return
     try:
         with transaction.atomic(using=using):
-            by_rating = defaultdict(list)
-            for policy, origins in with_origins(list(rows.filter(tenant__in=tenants)), using):
-                by_rating[rating(findings_of(policy, origins))].append(policy.pk)
-            for risk, keys in by_rating.items():
-                rows.filter(pk__in=keys).update(risk=risk)
-    except Error:
-        raise
+            _rate(list(rows.filter(tenant__in=tenants)), using)
     except Exception:  # advice that cannot be given must not undo the save
         logger.exception("CORS: policies cannot be rated")
         rows.filter(tenant__in=tenants).update(risk=None)
+
+
+def rate_all(using: str) -> int:
+    """Rate every policy, enabled or not, a page at a time; give their number. Raises django.db.Error."""
+    rows = TenantPolicy.objects.using(using).order_by("pk")
+    page, rated = list(rows[:BATCH]), 0
+    while page:
+        _rate(page, using)
+        rated += len(page)
+        page = list(rows.filter(pk__gt=page[-1].pk)[:BATCH])
+    return rated
+
+
+def _rate(policies: list[TenantPolicy], using: str) -> None:
+    by_rating = defaultdict(list)
+    for policy, origins in with_origins(policies, using):
+        by_rating[rating(findings_of(policy, origins))].append(policy.pk)
+    for risk, keys in by_rating.items():
+        _rows(using).filter(pk__in=keys).update(risk=risk)
+
+
+def _rows(using: str) -> QuerySet[TenantPolicy]:
+    # Not by the recording queryset: a rating is no change of the policy's.
+    return QuerySet(TenantPolicy, using=using)

@@ -314,7 +314,7 @@ def _csrf_wider(alias: str) -> Iterator[Finding]:
 
 def _origins_served(alias: str) -> QuerySet[AllowedOrigin]:
     still = Q(expires_at=None) | Q(expires_at__gt=timezone.now())
-    return AllowedOrigin.objects.using(alias).filter(still, enabled=True, policy__enabled=True)
+    return AllowedOrigin.objects.using(alias).filter(still, enabled=True, policy__enabled=True, policy__shadow=False)
 
 
 def unreadable(why: str) -> Finding:

@@ -143,7 +143,7 @@ class Written:
         return next((policy for policy in self.policies(host, path) if policy.allows(origin)), None)
 
     def stored(self, tenant: str) -> Grants | None:
-        """Give a tenant's policy, if it has one that is enabled and can be read."""
+        """Give a tenant's policy, if it has one that answers and can be read."""
         if tenant not in self._stored:
             self._stored[tenant] = None
             if tenant.isprintable():
@@ -152,7 +152,7 @@ class Written:
 
     def load(self, tenants: Collection[str]) -> None:
         """Read the policies of these tenants in two queries. A database that is away has none."""
-        policies = TenantPolicy.objects.using(database()).filter(tenant__in=tenants, enabled=True)
+        policies = TenantPolicy.objects.using(database()).filter(tenant__in=tenants, enabled=True, shadow=False)
         patterns: dict[int, list[str]] = {}
         try:
             with transaction.atomic(using=database()):

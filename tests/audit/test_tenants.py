@@ -472,8 +472,8 @@ def test_each_origin_that_csrf_trusts_takes_one_query_at_most(many, settings):
 def test_no_more_policies_are_held_than_a_page_and_each_is_looked_at_once(many, monkeypatch):
     monkeypatch.setattr(tenants, "BATCH", 300)
     pages = []
-    with_origins = tenants._with_origins
-    monkeypatch.setattr(tenants, "_with_origins", lambda page, alias: pages.append(page) or with_origins(page, alias))
+    with_origins = tenants.with_origins
+    monkeypatch.setattr(tenants, "with_origins", lambda page, alias: pages.append(page) or with_origins(page, alias))
     assert [policy.tenant for policy, _ in tenants.in_pages("default")] == [f"t{number:04}" for number in range(1000)]
     assert [len(page) for page in pages] == [300, 300, 300, 100]
 

@@ -7,6 +7,7 @@ from django.core.exceptions import ImproperlyConfigured
 from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django.db import Error, connections
 
+from django_cors_policy.audit.rating import rate_all
 from django_cors_policy.audit.report import encodable
 from django_cors_policy.audit.tenants import database
 from django_cors_policy.cors import quoted
@@ -31,11 +32,19 @@ class Command(BaseCommand):
             help="tell every process to read all policies anew, after raw SQL; print the revision that says so "
             "(without --database: where policies are written)",
         )
+        parser.add_argument(
+            "--rate",
+            action="store_true",
+            help="look at every policy anew and keep its gravest severity, by which the admin filters: after "
+            "raw SQL, and after the settings have changed",
+        )
 
     def handle(self, *_: Any, **options: Any) -> None:
         try:
             if options["touch"]:
                 lines = self._touch(options["database"] or write_alias(), as_json=options["json"])
+            elif options["rate"]:
+                lines = self._rate(options["database"] or write_alias(), as_json=options["json"])
             else:
                 found = status(options["database"] or database())
                 lines = [found.as_json()] if options["json"] else list(found.as_text())
@@ -51,3 +60,9 @@ class Command(BaseCommand):
         if as_json:
             return [json.dumps({"version": 1, "database": alias, "touched": revision}, indent=2)]
         return [f"Revision {revision} of database {alias} tells every process to read all policies anew."]
+
+    def _rate(self, alias: str, *, as_json: bool) -> list[str]:
+        rated = rate_all(alias)
+        if as_json:
+            return [json.dumps({"version": 1, "database": alias, "rated": rated}, indent=2)]
+        return [f"{rated} {'policy' if rated == 1 else 'policies'} of database {alias} rated."]
