@@ -134,7 +134,11 @@ class TenantPolicy(RecordedModel):
             # The empty key stands for every tenant in the feed.
             models.CheckConstraint(condition=~models.Q(tenant=""), name="cors_policy_tenant_not_empty"),
         )
-        indexes = (models.Index(fields=("risk", "tenant"), name="cors_policy_risk"),)
+        # What the admin's list is filtered by, in its order.
+        indexes = tuple(
+            models.Index(fields=(name, "tenant"), name=f"cors_policy_{name}")
+            for name in ("enabled", "shadow", "allow_credentials", "risk")
+        )
 
     def __str__(self) -> str:
         return self.tenant
