@@ -24,11 +24,11 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     has_rows = False  # whether the page holds the origins too, which are judged with the policy then
 
     reason = forms.CharField(
-        label=_("reason"),
+        label=_("Reason for the change"),
         required=False,
         max_length=REASON_LENGTH,
         widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
-        help_text=_("Why this is changed, for the history. Needed where something of high severity is saved."),
+        help_text=_("It is kept in the history. Needed where something of high severity is saved."),
     )
     version = forms.IntegerField(required=False, widget=forms.HiddenInput)
 

@@ -21,7 +21,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import history
@@ -67,7 +67,7 @@ class RiskFilter(admin.SimpleListFilter):
 
     def lookups(self, request: HttpRequest, model_admin: Any) -> list[tuple[str, Any]]:  # noqa: ARG002
         graded = [(str(severity.rank + 1), label) for severity, label in risk.SEVERITIES.items()]
-        return [*graded, ("0", _("nothing found")), ("unknown", _("not looked at"))]
+        return [*graded, ("0", pgettext_lazy("risk", "none")), ("unknown", _("not looked at"))]
 
     def queryset(
         self,
@@ -95,7 +95,7 @@ class OriginInline(admin.TabularInline):  # type: ignore[type-arg]
 
 class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = PolicyForm
-    list_display = ("tenant", "enabled", "shadow", "origin_count", "allow_credentials", "risk_shown", "updated_at")
+    list_display = ("tenant", "state", "origin_count", "allow_credentials", "risk_shown", "updated_at")
     list_filter = ("enabled", "shadow", "allow_credentials", RiskFilter)
     search_fields = ("tenant", "origins__pattern")
     search_help_text = _("Search by tenant or origin.")
@@ -109,14 +109,16 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     formfield_overrides: ClassVar = {TextField: {"widget": AdminTextareaWidget({"rows": 3})}}
     change_form_template = "admin/django_cors_policy/tenantpolicy/change_form.html"
     fieldsets = (
-        (None, {"fields": ("tenant", ("enabled", "shadow"), "note", "version")}),
+        (None, {"fields": ("tenant", ("enabled", "shadow"), "allow_credentials", "note")}),
         (
-            _("What the origins may do"),
-            {"fields": ("allow_credentials", "allow_methods", "allow_headers", "expose_headers", "max_age")},
+            _("What the origins' pages may send and read"),
+            {"classes": ("collapse",), "fields": ("allow_methods", "allow_headers", "expose_headers", "max_age")},
         ),
         (_("More"), {"classes": ("collapse",), "fields": ("allow_private_network", "created_at", "updated_at")}),
-        (_("Why"), {"fields": ("reason",)}),
     )
+
+    class Media:
+        css: ClassVar = {"all": ("django_cors_policy/admin.css",)}
 
     # --- whose policies
 
@@ -191,12 +193,15 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def origin_count(self, policy: Any) -> int:
         return int(policy.enabled_origins)
 
+    @admin.display(description=_("state"), ordering="enabled")
+    def state(self, policy: TenantPolicy) -> Any:
+        if not policy.enabled:
+            return _("disabled")
+        return _("in shadow mode") if policy.shadow else _("enabled")
+
     @admin.display(description=_("risk"), ordering="risk")
     def risk_shown(self, policy: TenantPolicy) -> Any:
-        if policy.risk is None:
-            return _("not looked at")
-        by_rating = {severity.rank + 1: label for severity, label in risk.SEVERITIES.items()}
-        return by_rating.get(policy.risk, _("nothing found"))
+        return risk.badge(policy.risk)
 
     @admin.action(description=_("Enable the selected policies"), permissions=["change"])
     def enable(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:

@@ -2,8 +2,10 @@
 
 import logging
 from collections.abc import Iterable
+from typing import Any
 
-from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.html import format_html
+from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
 
 from django_cors_policy.audit import policy_findings
 from django_cors_policy.audit.report import in_order
@@ -56,6 +58,14 @@ def new_and_grave(policy: TenantPolicy, origins: list[AllowedOrigin], stored: Te
 
 def is_live(policy: TenantPolicy) -> bool:
     return policy.enabled and not policy.shadow
+
+
+def badge(rating: int | None) -> Any:
+    """Show what a policy was rated."""
+    for severity, label in SEVERITIES.items():
+        if rating == severity.rank + 1:
+            return format_html('<span class="cors-severity cors-{}">{}</span>', severity, label)
+    return gettext("not looked at") if rating is None else pgettext("risk", "none")
 
 
 def shown(found: Finding) -> dict[str, object]:
