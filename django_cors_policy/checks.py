@@ -8,8 +8,8 @@ from django.db import Error
 
 from django_cors_policy.audit import static_findings, stored_findings
 from django_cors_policy.audit.report import one_line
-from django_cors_policy.audit.tenants import database
 from django_cors_policy.cors.lint import Finding, Severity
+from django_cors_policy.reading import database
 
 # An Error stops migrate and runserver: only for what cannot work, and for any origin with credentials.
 _ERRORS = frozenset({"CORS101", "CORS116", "CORS201", "CORS417", "CORS419"})

@@ -2,8 +2,8 @@
 
 import json
 import shlex
-from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
@@ -19,38 +19,26 @@ from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.sandbox import REAL, Sandbox, sandbox
 from django_cors_policy.audit.settings import is_development
 from django_cors_policy.audit.tenants import known
-from django_cors_policy.audit.written import Written
 from django_cors_policy.cors import (
     Answer,
-    CorsRequest,
     Decision,
     FetchRequest,
     Kind,
     PolicySpec,
-    Reason,
     Verdict,
     WireRequest,
     browse,
-    compile_policy,
-    decide,
     is_dropped,
     quoted,
     remembered_for,
 )
 from django_cors_policy.cors.lint import Finding, lint
 from django_cors_policy.middleware import CorsMiddleware
+from django_cors_policy.remedies import LET_THROUGH, remedy, written_for
 from django_cors_policy.selection import tenant_of
 from django_cors_policy.tenants import checked_host
 
 _PREFLIGHT = "Access-Control-Request-Method"
-_BY_REASON = {
-    Reason.NULL_ORIGIN: "Serve the page from an http or https address: null is everybody's, and never allowed.",
-    Reason.OTHER_SCHEME: "Declare the proxy that speaks https for this server: SECURE_PROXY_SSL_HEADER.",
-    Reason.NOT_COVERED: "Let CORS_URLS_REGEX match the path.",
-}
-_ANOTHER_LAYER = (
-    "The policies let it through, so another layer answers or changes it: manage.py cors_audit --probe names it."
-)
 
 
 class Unanswerable(ValueError):  # noqa: N818 -- it is the question that is
@@ -130,7 +118,7 @@ def explain(fetch: FetchRequest, tenant: str | None = None) -> Explanation:
         except ValueError as error:
             raise Unanswerable(str(error)) from error
     exchanges = tuple(conversation.exchanges)
-    suggestion = None if verdict.allowed or not exchanges else _suggestion(fetch, exchanges[-1])
+    suggestion = None if verdict.allowed or not exchanges else _suggestion(fetch, exchanges[-1], conversation.policies)
     return Explanation(fetch, verdict, exchanges, suggestion)
 
 
@@ -139,6 +127,7 @@ class _Conversation:
         self._box = box
         self._tenant = tenant
         self.exchanges: list[Exchange] = []
+        self.policies: Sequence[PolicySpec] = ()  # of the last of them, as they are written
 
     def send(self, wire: WireRequest) -> Answer:
         request = _request(wire)
@@ -150,6 +139,7 @@ class _Conversation:
         if self._tenant not in (None, tenant):
             whose = "nobody's" if tenant is None else f"tenant {quoted(tenant)}'s"
             raise Unanswerable(f"{quoted(wire.url)} is {whose}: give a URL of tenant {quoted(self._tenant)}")
+        self.policies = written_for(conf.current(), tenant)
         # What the middleware decides by itself, whatever else answers the real request.
         response = CorsMiddleware(lambda _: HttpResponse())(request)
         decision: Decision = request.cors  # type: ignore[attr-defined]
@@ -201,86 +191,20 @@ def _cors_fields(response: Any) -> tuple[tuple[str, str], ...]:
     return tuple((name.lower(), value) for name, value in response.items() if name.lower().startswith(names))
 
 
-# --- what would let it through ----------------------------------------------------------------------------------------
-
-
-def _suggestion(fetch: FetchRequest, last: Exchange) -> Suggestion | None:
-    if last.decision.reason is Reason.NULL_ORIGIN and fetch.origin != "null":
-        return Suggestion(
-            f"Ask for {quoted(last.request.url)} at once: a redirect between foreign origins hides the page's."
-        )
-    if last.decision.reason in _BY_REASON:
-        return Suggestion(_BY_REASON[last.decision.reason])
-    url = urlsplit(last.request.url)
-    policies = Written().policies(url.netloc, unquote(url.path))
-    granting = next((policy for policy in policies if policy.allows(fetch.origin)), None)
-    spec = replace((granting or policies[0]).spec, allow_credentials=(granting or policies[0]).credentials)
-    if _lets_through(fetch, spec):
-        # Where nobody else answers, it is a redirect that the verdict's message tells of.
-        return None if last.decided_elsewhere is None else Suggestion(_ANOTHER_LAYER)
-    changed, changes = _changed(fetch, spec, last)
-    if not _lets_through(fetch, changed):
+def _suggestion(fetch: FetchRequest, last: Exchange, policies: Sequence[PolicySpec]) -> Suggestion | None:
+    found = remedy(fetch, last.request, last.decision, last.tenant, policies)
+    # Where nobody else answers, it is a redirect that the verdict's message tells of.
+    if found is None or (found is LET_THROUGH and last.decided_elsewhere is None):
         return None
-    place = "In the settings"
-    if spec.tenant is not None:
-        place = f"In the admin, in the policy of tenant {quoted(spec.tenant)}"
-    elif last.tenant is not None:
-        place = f"In the settings, for all tenants, or in a policy of tenant {quoted(last.tenant)}, who has none"
-    before = {(found.rule.code, found.subject) for found in _lint(spec)}
-    risks = tuple(found for found in _lint(changed) if (found.rule.code, found.subject) not in before)
-    return Suggestion(f"{place}: {'; '.join(changes)}.", risks)
+    if found.before is None or found.after is None:
+        return Suggestion(found.text)
+    before = {(finding.rule.code, finding.subject) for finding in _lint(found.before)}
+    risks = [finding for finding in _lint(found.after) if (finding.rule.code, finding.subject) not in before]
+    return Suggestion(found.text, tuple(risks))
 
 
 def _lint(spec: PolicySpec) -> list[Finding]:
     return lint(spec, development=is_development(), tenants=conf.current().resolver is not None)
-
-
-def _changed(fetch: FetchRequest, spec: PolicySpec, last: Exchange) -> tuple[PolicySpec, list[str]]:
-    """Add to a policy what the fetch needs and it lacks; give the names of what was added too."""
-    stored = spec.tenant is not None
-    asked = {name.lower(): value for name, value in last.request.headers}
-    changes = []
-
-    def add(field: str, setting: str, label: str, entries: list[str]) -> None:
-        nonlocal spec
-        added: dict[str, Any] = {field: (*getattr(spec, field), *entries)}
-        spec = replace(spec, **added)
-        shown = ", ".join(map(quoted, entries))
-        changes.append(f"add {shown} to the {label}" if stored else f"add {shown} to {setting}")
-
-    if not _lets_through(replace(fetch, method="GET", headers=(), credentials="omit"), spec):
-        add("allowed_origins", "CORS_ALLOWED_ORIGINS", "origins", [fetch.origin])
-    method = asked.get("access-control-request-method")
-    if method is not None and not _lets_through(replace(fetch, headers=(), credentials="omit"), spec):
-        add("allow_methods", "CORS_ALLOW_METHODS", "methods", [method])
-    names = [name for name in asked.get("access-control-request-headers", "").split(",") if name]
-    lacking = [name for name in names if not _lets_through(_with_header(fetch, name), spec)]
-    if lacking:
-        add("allow_headers", "CORS_ALLOW_HEADERS", "headers", lacking)
-    if fetch.credentials == "include" and not spec.allow_credentials:
-        spec = replace(spec, allow_credentials=True)
-        changes.append("allow credentials" if stored else "set CORS_ALLOW_CREDENTIALS = True")
-    return spec, changes
-
-
-def _with_header(fetch: FetchRequest, name: str) -> FetchRequest:
-    headers = [pair for pair in fetch.headers if pair[0].lower() == name]
-    return replace(fetch, method="GET", headers=headers, credentials="omit")
-
-
-def _lets_through(fetch: FetchRequest, spec: PolicySpec) -> bool:
-    """Tell whether a browser is content with what a policy alone answers."""
-    limits = None if spec.tenant is None else conf.current().limits
-    policy = compile_policy(spec, limits=limits, strict=False)
-
-    def send(wire: WireRequest) -> Answer:
-        asked = {name.lower(): value for name, value in wire.headers}
-        request = CorsRequest(
-            wire.method, asked.get("origin"), asked.get("access-control-request-method"), False, lambda: None
-        )
-        return Answer(200, decide([policy], request).headers)
-
-    return browse(fetch, send).allowed
 
 
 # --- telling ----------------------------------------------------------------------------------------------------------

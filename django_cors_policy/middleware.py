@@ -1,13 +1,12 @@
 """The middleware: a request in, a Decision from the protocol, its headers out."""
 
 import logging
-import shlex
 import threading
 import time
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from asgiref.sync import iscoroutinefunction, markcoroutinefunction
+from asgiref.sync import iscoroutinefunction, markcoroutinefunction, sync_to_async
 from django.apps import apps
 from django.conf import settings
 from django.core.exceptions import ImproperlyConfigured
@@ -41,7 +40,6 @@ logger = logging.getLogger("django_cors_policy")
 # A member of an Enum takes longer to look up than a name.
 _PREFLIGHT = Kind.PREFLIGHT
 _VARY = ("Vary", "Origin")
-MAX_TOLD = 300  # characters of what a client sent
 
 Response = TypeVar("Response", bound=HttpResponseBase)
 _DEFAULT_PORTS = {"http": ":80", "https": ":443"}
@@ -76,7 +74,9 @@ class CorsMiddleware:
             decision = _decide(configuration, request, policies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
         if decision.kind is _PREFLIGHT:
-            return _preflight(configuration, request, decision)
+            if not decision.allowed and settings.DEBUG:
+                return _denied_aloud(configuration, request, decision)
+            return _preflight(configuration, decision)
         return _finish(decision, self.get_response(request))
 
     async def __acall__(self, request: HttpRequest) -> HttpResponseBase:
@@ -89,7 +89,9 @@ class CorsMiddleware:
             decision = _decide(configuration, request, await apolicies_for(configuration, request))
         request.cors = decision  # type: ignore[attr-defined]
         if decision.kind is _PREFLIGHT:
-            return _preflight(configuration, request, decision)
+            if not decision.allowed and settings.DEBUG:
+                return await sync_to_async(_denied_aloud)(configuration, request, decision)
+            return _preflight(configuration, decision)
         response: HttpResponseBase = await self.get_response(request)
         return _finish(decision, response)
 
@@ -123,9 +125,7 @@ def _own_origin(request: HttpRequest, origin: str) -> str | None:
     return f"{scheme}://{host.lower().removesuffix(_DEFAULT_PORTS.get(scheme, ''))}"
 
 
-def _preflight(configuration: conf.Configuration, request: HttpRequest, decision: Decision) -> HttpResponse:
-    if not decision.allowed and settings.DEBUG:
-        return _finish(decision, HttpResponse(_told(request, decision), content_type="text/plain", status=403))
+def _preflight(configuration: conf.Configuration, decision: Decision) -> HttpResponse:
     response = HttpResponse(content_type="text/plain")  # given, since Django takes long to find it
     response.status_code = configuration.preflight_status if decision.allowed else 403
     headers = response.headers
@@ -135,19 +135,12 @@ def _preflight(configuration: conf.Configuration, request: HttpRequest, decision
     return _finish(decision, response)
 
 
-def _told(request: HttpRequest, decision: Decision) -> str:
-    """Say in a line what a browser's tools show of a denied preflight, and what to ask: for development alone."""
-    meta = request.META
-    origin, method = meta["HTTP_ORIGIN"], meta["HTTP_ACCESS_CONTROL_REQUEST_METHOD"]
-    said = f"CORS: {quoted(origin)} is denied ({decision.reason})."
-    host = checked_host(request)
-    if host is None:
-        return f"{said} ALLOWED_HOSTS refuses the request's host.\n"
-    words = ("manage.py", "cors_explain", origin, method, f"{request.scheme}://{host}{request.get_full_path()}")
-    # What begins with a hyphen would be pasted as an option.
-    if all(word.isprintable() and len(word) <= MAX_TOLD and not word.startswith("-") for word in words):
-        said += f" Why, and what would let it through: {shlex.join(words)}"
-    return f"{said}\n"
+def _denied_aloud(configuration: conf.Configuration, request: HttpRequest, decision: Decision) -> HttpResponse:
+    """Say why in the body, which a browser's tools show: for development alone."""
+    from django_cors_policy.remedies import denial  # noqa: PLC0415 -- nobody else needs it
+
+    text = f"{denial(configuration, request, decision)}\n"
+    return _finish(decision, HttpResponse(text, content_type="text/plain; charset=utf-8", status=403))
 
 
 class _Lower(dict[str, str]):

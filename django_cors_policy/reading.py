@@ -12,7 +12,7 @@ from functools import cache, lru_cache, partial
 from operator import itemgetter
 from typing import Any, TypeVar
 
-from django.db import InterfaceError, OperationalError, connections, transaction
+from django.db import InterfaceError, OperationalError, connections, router, transaction
 from django.db.models import QuerySet
 from django.utils import timezone
 
@@ -49,6 +49,11 @@ _SILENT = compile_policy(PolicySpec(tenant=""))  # allows nothing; its answers s
 T = TypeVar("T")
 Position = tuple[int, str]  # the revision and the token of the last change that is known
 _EMPTY_FEED: Position = (0, "")
+
+
+def database() -> str:
+    """Give the alias of the database that the policies are served from."""
+    return conf.current().database or router.db_for_write(TenantPolicy)
 
 
 def in_transaction(alias: str) -> bool:
@@ -176,18 +181,32 @@ def _timestamp(moment: datetime) -> float:
     return moment.timestamp()
 
 
-def compile_rows(tenant: str, rows: list[tuple[Any, ...]], now: float) -> Entry:
-    """Give what a tenant's rows come to at a moment, in seconds since the epoch."""
-    if not rows:
-        return Entry(None, exists=False, expires_at=None, rows=None)
-    origins, expiries = [], []
+def _origins(rows: list[tuple[Any, ...]], now: float) -> tuple[list[str], list[float]]:
+    """Give the patterns that are in force at a moment, and when some of them expire."""
+    patterns, expiries = [], []
     for row in rows:
         pattern, is_enabled, expires_at = row[-3:]
         moment = None if expires_at is None else _timestamp(expires_at)
         if is_enabled and (moment is None or moment > now):
-            origins.append(pattern)
+            patterns.append(pattern)
             if moment is not None:
                 expiries.append(moment)
+    return patterns, expiries
+
+
+def spec_in(tenant: str, rows: list[tuple[Any, ...]], now: float) -> PolicySpec | None:
+    """Give the policy that a tenant's rows come to, as it is written; None where it has none that is enabled."""
+    if not rows or not rows[0][2]:
+        return None
+    spec, _ = _template(conf.current().limits, *rows[0][3:-3])
+    return replace(spec, name=tenant, tenant=tenant, allowed_origins=_origins(rows, now)[0])
+
+
+def compile_rows(tenant: str, rows: list[tuple[Any, ...]], now: float) -> Entry:
+    """Give what a tenant's rows come to at a moment, in seconds since the epoch."""
+    if not rows:
+        return Entry(None, exists=False, expires_at=None, rows=None)
+    origins, expiries = _origins(rows, now)
     policy = None
     _, _, enabled, shadow, *template = rows[0][:-3]
     if enabled:

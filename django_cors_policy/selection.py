@@ -32,7 +32,7 @@ def policies_for(configuration: conf.Configuration, request: HttpRequest) -> tup
         return configuration.policies
     policy = store.peek(tenant)
     if policy is MISS:
-        policy = store.get(tenant) if _may_be_stored(tenant) else None
+        policy = store.get(tenant) if may_be_stored(tenant) else None
     return configuration.policies if policy is None else (policy, configuration.policies[-1])
 
 
@@ -43,7 +43,7 @@ async def apolicies_for(configuration: conf.Configuration, request: HttpRequest)
         return configuration.policies
     policy = store.peek(tenant)
     if policy is MISS:
-        policy = await store.aget(tenant) if _may_be_stored(tenant) else None
+        policy = await store.aget(tenant) if may_be_stored(tenant) else None
     return configuration.policies if policy is None else (policy, configuration.policies[-1])
 
 
@@ -78,7 +78,7 @@ def _complain_of(configuration: conf.Configuration, error: Exception) -> None:
     _complain(configuration, f"raised {type(error).__name__}: {said}")
 
 
-def _may_be_stored(tenant: str) -> bool:
+def may_be_stored(tenant: str) -> bool:
     # What no key can be is not looked up: a NUL byte from a path would be an error of the database.
     return 0 < len(tenant) <= conf.MAX_TENANT and tenant.isprintable()
 

@@ -20,13 +20,12 @@ from typing import Any, Final
 
 from asgiref.sync import sync_to_async
 from django.core.signals import setting_changed
-from django.db import connections, router, transaction
+from django.db import connections, transaction
 
 from django_cors_policy import conf, reading
 from django_cors_policy.cors import Policy, quoted
 from django_cors_policy.feed import EVERYTHING, policies_changed
 from django_cors_policy.memory import Entry, Memory
-from django_cors_policy.models import TenantPolicy
 
 logger = logging.getLogger("django_cors_policy.store")
 
@@ -161,7 +160,7 @@ class PolicyStore:
 
     def _query(self, tenant: str) -> Policy | None:
         try:
-            alias = self._alias()
+            alias = reading.database()
             reads_through = reading.in_transaction(alias)
         except Exception as error:  # noqa: BLE001 -- a project's own router, before the middleware that it may need
             self._fail(error)
@@ -340,7 +339,7 @@ class PolicyStore:
         call opened it. Never raises: what was not read is read when it is asked for. Inside a transaction nothing is.
         """
         try:
-            alias = self._alias()
+            alias = reading.database()
             connection = connections[alias]
             mine = connection.connection is None
             if not reading.in_transaction(alias):
@@ -395,7 +394,7 @@ class PolicyStore:
     def end_outage(self, using: str) -> None:
         """End an outage, if there is one: a probe or a write of this process has just gone through on a database."""
         with suppress(Exception):  # a project's own router
-            if using != self._alias():
+            if using != reading.database():
                 return  # what a primary does says nothing of its replica
         with self._lock:
             if not self._outage:
@@ -465,7 +464,7 @@ class PolicyStore:
 
     def _try_again(self) -> None:
         try:
-            alias = self._alias()
+            alias = reading.database()
             try:
                 # The policies first: a feed that can be read alone ends no outage, and is no good probe in it.
                 reading.read_rows(EVERYTHING, alias)
@@ -475,9 +474,6 @@ class PolicyStore:
         except Exception:  # noqa: BLE001 -- said once, when it began
             return
         self.end_outage(alias)
-
-    def _alias(self) -> str:
-        return conf.current().database or router.db_for_write(TenantPolicy)
 
 
 def _of(tenant: str) -> str:

@@ -12,11 +12,11 @@ from django_cors_policy import conf
 from django_cors_policy.audit import routes
 from django_cors_policy.audit.battery import Hostile, Seeds, battery, wildcard_samples
 from django_cors_policy.audit.judge import ALLOWED
-from django_cors_policy.audit.tenants import database
 from django_cors_policy.audit.written import Grants, Written
 from django_cors_policy.cors import compile_regex
 from django_cors_policy.cors.lint import regex_samples
 from django_cors_policy.models import TenantPolicy
+from django_cors_policy.reading import database
 from django_cors_policy.store import store
 from django_cors_policy.tenants import allowed_hosts
 

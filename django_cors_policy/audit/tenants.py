@@ -5,7 +5,6 @@ from dataclasses import replace
 from difflib import get_close_matches
 
 from django.conf import settings as django_settings
-from django.db import router
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
@@ -28,7 +27,7 @@ from django_cors_policy.cors import (
 )
 from django_cors_policy.cors.lint import Finding, Rule, Severity, lint
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
-from django_cors_policy.reading import MAX_ROWS
+from django_cors_policy.reading import MAX_ROWS, database
 
 STORED_ORIGIN_INVALID = Rule(
     "CORS601",
@@ -76,11 +75,6 @@ BATCH = 500  # policies in memory at a time
 
 class UnknownTenant(ValueError):  # noqa: N818 -- it is the tenant that is unknown
     """A tenant without a policy, and the nearest that has one."""
-
-
-def database() -> str:
-    """Give the alias of the database that the policies are served from."""
-    return conf.current().database or router.db_for_write(TenantPolicy)
 
 
 def findings(only: Collection[str] | None) -> Iterator[Finding]:

@@ -15,9 +15,9 @@ from django.http import HttpRequest
 from django.utils import timezone
 
 from django_cors_policy import conf
-from django_cors_policy.audit.tenants import database
 from django_cors_policy.cors import PolicySpec, compile_policy
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from django_cors_policy.reading import database
 from django_cors_policy.selection import tenant_of
 
 _LABELS = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"

@@ -47,6 +47,7 @@ ROWS = (
     {"reading"},
     {"store"},
     {"selection"},
+    {"remedies"},
     {"middleware", "csrf", "websocket"},
     {"audit"},
     {"status", "explain"},

@@ -9,8 +9,8 @@ from django.db import Error, connections
 
 from django_cors_policy.audit.rating import rate_all
 from django_cors_policy.audit.report import encodable
-from django_cors_policy.audit.tenants import database
 from django_cors_policy.cors import quoted
+from django_cors_policy.reading import database
 from django_cors_policy.status import NotMigrated, status, touch, write_alias
 
 
