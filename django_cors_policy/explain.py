@@ -18,7 +18,7 @@ from django_cors_policy.audit.judge import Ask
 from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.sandbox import REAL, Sandbox, sandbox
 from django_cors_policy.audit.settings import is_development
-from django_cors_policy.audit.tenants import known
+from django_cors_policy.audit.tenants import UnknownTenant, known
 from django_cors_policy.cors import (
     Answer,
     Decision,
@@ -34,8 +34,8 @@ from django_cors_policy.cors import (
 )
 from django_cors_policy.cors.lint import Finding, lint
 from django_cors_policy.middleware import CorsMiddleware
-from django_cors_policy.remedies import LET_THROUGH, remedy, written_for
-from django_cors_policy.selection import tenant_of
+from django_cors_policy.remedies import LET_THROUGH, remedy, unreadable, written_for
+from django_cors_policy.selection import covers, tenant_of
 from django_cors_policy.tenants import checked_host
 
 _PREFLIGHT = "Access-Control-Request-Method"
@@ -106,11 +106,11 @@ def explain(fetch: FetchRequest, tenant: str | None = None) -> Explanation:
 
     Preflights, GET and HEAD go through the project's own middleware, GET and HEAD to the view too; nothing else is
     sent. ``tenant`` is whose the URL has to be, None for anybody's. Raises Unanswerable for a page's origin that no
-    page has, for a host that is not this project's and for a URL that is not the tenant's, UnknownTenant for one that
-    has no policy.
+    page has, for a host that is not this project's, for a URL that is not the tenant's and where the stored policies
+    cannot be read, UnknownTenant for one that has no policy.
     """
     if tenant is not None:
-        known(tenant)
+        _see_that_it_is_known(tenant)
     with sandbox() as box:
         conversation = _Conversation(box, tenant)
         try:
@@ -120,6 +120,15 @@ def explain(fetch: FetchRequest, tenant: str | None = None) -> Explanation:
     exchanges = tuple(conversation.exchanges)
     suggestion = None if verdict.allowed or not exchanges else _suggestion(fetch, exchanges[-1], conversation.policies)
     return Explanation(fetch, verdict, exchanges, suggestion)
+
+
+def _see_that_it_is_known(tenant: str) -> None:
+    try:
+        known(tenant)
+    except UnknownTenant:
+        raise
+    except Exception as error:
+        raise Unanswerable(unreadable(error)) from error
 
 
 class _Conversation:
@@ -139,7 +148,7 @@ class _Conversation:
         if self._tenant not in (None, tenant):
             whose = "nobody's" if tenant is None else f"tenant {quoted(tenant)}'s"
             raise Unanswerable(f"{quoted(wire.url)} is {whose}: give a URL of tenant {quoted(self._tenant)}")
-        self.policies = written_for(conf.current(), tenant)
+        self.policies = _written(request, tenant)
         # What the middleware decides by itself, whatever else answers the real request.
         response = CorsMiddleware(lambda _: HttpResponse())(request)
         decision: Decision = request.cors  # type: ignore[attr-defined]
@@ -165,6 +174,20 @@ class _Conversation:
                 if _is(self._box.send(ask), expected, decision):
                     return path
         return "the view, or several middleware together"
+
+
+def _written(request: HttpRequest, tenant: str | None) -> Sequence[PolicySpec]:
+    """Read the policies that a request is answered by, which the middleware takes for none where it cannot.
+
+    A request that no stored policy is asked about needs no database.
+    """
+    configuration = conf.current()
+    if "Origin" not in request.headers or not covers(configuration, request):
+        tenant = None
+    try:
+        return written_for(configuration, tenant)
+    except Exception as error:  # whatever a driver or a router raises
+        raise Unanswerable(unreadable(error)) from error
 
 
 def _is(found: judge.Answer, expected: HttpResponse, decision: Decision) -> bool:

@@ -4,15 +4,17 @@ import io
 import json
 import re
 import shlex
+import subprocess
+import sys
 from datetime import UTC, datetime, timedelta
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import DatabaseError
 
 from django_cors_policy import explain as explaining
 from django_cors_policy.cors import FetchRequest
 from django_cors_policy.models import TenantPolicy
+from tests.cors.test_imports import ROOT
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
@@ -386,13 +388,63 @@ def test_a_tenants_own_url_is_answered(acme):
     assert document(APP, "GET", API, "--tenant", HOST)["verdict"] == "allowed"
 
 
-def test_a_database_that_is_away_is_said(monkeypatch):
-    def fail(*_):
-        raise DatabaseError("no such table")
+# --- what needs the database, and what does not
 
-    monkeypatch.setattr("django_cors_policy.explain.known", fail)
-    with pytest.raises(CommandError, match="the stored policies cannot be read: 'no such table'"):
-        run(APP, "GET", API, "--tenant", HOST)
+
+@pytest.fixture
+def no_table(monkeypatch):
+    monkeypatch.setattr(TenantPolicy._meta, "db_table", "dropped")
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+@pytest.mark.parametrize("named", [[], ["--tenant", HOST]])
+@pytest.mark.parametrize("asked", [["GET", API], ["PUT", API]])
+def test_policies_that_cannot_be_read_are_not_taken_for_none(no_table, asked, named, form):
+    with pytest.raises(CommandError, match=r"^the stored policies cannot be read: '.*dropped.*'$") as error:
+        run(APP, *asked, *named, "--format", form)
+    assert error.value.returncode == 2
+    assert "\n" not in str(error.value)
+
+
+def test_a_router_that_fails_is_said_too(monkeypatch):
+    def fail(*_):
+        raise LookupError("no such shard")
+
+    monkeypatch.setattr("django.db.router.db_for_write", fail)
+    for named in ([], ["--tenant", HOST]):
+        with pytest.raises(CommandError, match=r"^the stored policies cannot be read: 'no such shard'$"):
+            run(APP, "GET", API, *named)
+
+
+@pytest.mark.parametrize("form", ["text", "json"])
+def test_a_database_that_is_nowhere_is_said_by_a_process_of_its_own(form):
+    command = [sys.executable, "-m", "django", "cors_explain", APP, "GET", API, "--format", form]
+    environment = {"DJANGO_SETTINGS_MODULE": "tests.settings", "DATABASE_URL": "sqlite:////no/such/folder/db.sqlite3"}
+    done = subprocess.run(
+        command, cwd=ROOT.parent, env=environment, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.splitlines()[-1] == (
+        "CommandError: the stored policies cannot be read: 'unable to open database file'"
+    )
+
+
+@pytest.mark.parametrize(
+    ("origin", "method", "url", "changes"),
+    [
+        (APP, "PUT", API, {"CORS_TENANT_RESOLVER": None}),
+        (APP, "PUT", f"https://{HOST}/", {"CORS_TENANT_RESOLVER": "django_cors_policy.tenants.by_path_prefix"}),
+        (APP, "GET", f"https://{HOST}/a%0Ab/", {"CORS_TENANT_RESOLVER": "django_cors_policy.tenants.by_path_prefix"}),
+        (APP, "GET", API, {"CORS_URLS_REGEX": "^/api/"}),
+        (f"https://{HOST}", "GET", API, {}),  # the page's own origin: there is no Origin
+    ],
+)
+def test_what_no_stored_policy_decides_is_answered_without_a_database(no_table, settings, origin, method, url, changes):
+    for name, value in changes.items():
+        setattr(settings, name, value)
+    found = document(origin, method, url)
+    assert found["requests"][0]["sent"]
+    assert found["verdict"] == ("allowed" if origin.endswith(HOST) else "blocked")
 
 
 def test_it_is_a_function_too(acme):

@@ -4,7 +4,6 @@ import sys
 from typing import Any
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
-from django.db import Error
 
 from django_cors_policy.audit.report import encodable
 from django_cors_policy.audit.tenants import UnknownTenant
@@ -54,8 +53,6 @@ class Command(BaseCommand):
             explanation = explain(fetch, options["tenant"])
         except (Unanswerable, UnknownTenant) as error:
             raise CommandError(str(error), returncode=2) from error
-        except Error as error:
-            raise CommandError(f"the stored policies cannot be read: {quoted(str(error))}", returncode=2) from error
         lines = [as_json(explanation)] if options["format"] == "json" else list(as_text(explanation))
         if options["as_of_revocation"] and options["format"] == "text":
             lines.append(after_revocation(explanation))
