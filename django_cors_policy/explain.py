@@ -1,10 +1,7 @@
 """What a browser makes of a fetch from this project, by what the project really answers, and what would change it."""
 
-import json
-import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
 from typing import Any
 from urllib.parse import unquote, urlsplit
 
@@ -15,7 +12,6 @@ from django.test import RequestFactory
 from django_cors_policy import conf
 from django_cors_policy.audit import judge
 from django_cors_policy.audit.judge import Ask
-from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.sandbox import REAL, Sandbox, sandbox
 from django_cors_policy.audit.settings import is_development
 from django_cors_policy.audit.tenants import UnknownTenant, known
@@ -228,120 +224,3 @@ def _suggestion(fetch: FetchRequest, last: Exchange, policies: Sequence[PolicySp
 
 def _lint(spec: PolicySpec) -> list[Finding]:
     return lint(spec, development=is_development(), tenants=conf.current().resolver is not None)
-
-
-# --- telling ----------------------------------------------------------------------------------------------------------
-
-
-def as_json(explanation: Explanation) -> str:
-    """Give the explanation as a JSON document."""
-    verdict, suggestion = explanation.verdict, explanation.suggestion
-    exchanges = explanation.exchanges
-    document = {
-        "version": 1,
-        "verdict": "allowed" if verdict.allowed else "blocked",
-        "step": verdict.step,
-        "message": verdict.message,
-        "console": verdict.console,
-        "dropped_headers": explanation.dropped,
-        "outlives_revocation": explanation.outlives_revocation,
-        "readable_headers": [name for name, _ in verdict.readable_headers],
-        "decided_by": exchanges[-1].decided_by() if exchanges else None,
-        "requests": [
-            {
-                "method": exchange.request.method,
-                "url": exchange.request.url,
-                "headers": exchange.request.headers,
-                "sent": exchange.sent,
-                "answer": {
-                    "status": exchange.answer.status if exchange.sent else None,
-                    "headers": exchange.answer.headers,
-                },
-                "decided_by": exchange.decided_by(),
-                "decided_elsewhere": exchange.decided_elsewhere,
-            }
-            for exchange in exchanges
-        ],
-        "suggestion": suggestion
-        and {
-            "text": suggestion.text,
-            "risks": [
-                {
-                    "code": found.rule.code,
-                    "slug": found.rule.slug,
-                    "severity": str(found.severity),
-                    "message": found.message,
-                }
-                for found in suggestion.risks
-            ],
-        },
-    }
-    return json.dumps(document, indent=2)
-
-
-def as_text(explanation: Explanation) -> Iterator[str]:
-    """Give the explanation in lines, for people."""
-    verdict, suggestion = explanation.verdict, explanation.suggestion
-    if explanation.dropped:
-        yield f"The browser leaves out {', '.join(map(quoted, explanation.dropped))}: no script may set that."
-    for number, exchange in enumerate(explanation.exchanges, 1):
-        request = exchange.request
-        yield f"{number}. The browser {'asks first' if exchange.is_preflight else 'sends'}:"
-        yield f"   {request.method} {request.url}"
-        yield from _fields(request.headers)
-        if exchange.sent:
-            yield f"   The project answers {exchange.answer.status}:"
-        else:
-            yield f"   Not sent, since {request.method} may change something. CorsMiddleware would add to its answer:"
-        yield from _fields(exchange.answer.headers)
-        yield f"   {_decided(exchange)}"
-        if exchange.decided_elsewhere is not None:
-            yield f"   But the answer is made by {one_line(exchange.decided_elsewhere)}."
-    yield f"{'Allowed' if verdict.allowed else 'Blocked'} ({verdict.step}): {verdict.message}"
-    if verdict.console:
-        yield f"The console says: {one_line(verdict.console)}"
-    if verdict.readable_headers:
-        yield f"The page may read {', '.join(name for name, _ in verdict.readable_headers)}."
-    if suggestion is not None:
-        yield f"To let it through: {suggestion.text}"
-        yield from (
-            f"   {found.rule.code} {found.rule.slug} ({found.severity}): {found.message}" for found in suggestion.risks
-        )
-
-
-def after_revocation(explanation: Explanation) -> str:
-    """Say what a browser may go on to do after what let it through has been taken out."""
-    seconds = explanation.outlives_revocation
-    if seconds is None:
-        return "After a revocation: the page reads no answer from then on. No preflight is remembered."
-    last = explanation.exchanges[-1].request
-    until = datetime.now(UTC) + timedelta(seconds=seconds)
-    return (
-        "After a revocation: the page reads no answer from then on, but a browser that has just asked goes on to "
-        f"send {last.method} {last.url} without asking again for up to {seconds} seconds, until "
-        f"{until:%Y-%m-%d %H:%M:%S} UTC."
-    )
-
-
-def _fields(headers: Any) -> Iterator[str]:
-    for name, value in headers:
-        yield f"     {name}: {one_line(value)}"
-
-
-def _decided(exchange: Exchange) -> str:
-    decision = exchange.decision
-    tenant = "no tenant" if exchange.tenant is None else f"tenant {quoted(exchange.tenant)}"
-    if decision.policy is None:
-        return f"No policy allows it: {decision.reason}, {tenant}."
-    return (
-        f"Allowed by the policy {quoted(decision.policy.name)}, {decision.reason} {quoted(decision.pattern)}, {tenant}."
-    )
-
-
-def as_curl(explanation: Explanation) -> Iterator[str]:
-    """Give a curl command for each request."""
-    for exchange in explanation.exchanges:
-        request = exchange.request
-        how = ["--head"] if request.method == "HEAD" else ["--include", "--request", request.method]
-        fields = [part for name, value in request.headers for part in ("--header", f"{name}: {value}")]
-        yield shlex.join(["curl", *how, *fields, request.url])

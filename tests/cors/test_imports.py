@@ -50,7 +50,8 @@ ROWS = (
     {"remedies"},
     {"middleware", "csrf", "websocket"},
     {"audit"},
-    {"status", "explain"},
+    {"status", "explain", "live"},
+    {"telling"},
     {"checks", "admin", "management"},
     {"apps"},
 )

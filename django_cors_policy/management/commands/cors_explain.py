@@ -8,7 +8,8 @@ from django.core.management.base import BaseCommand, CommandError, CommandParser
 from django_cors_policy.audit.report import encodable
 from django_cors_policy.audit.tenants import UnknownTenant
 from django_cors_policy.cors import FetchRequest, quoted
-from django_cors_policy.explain import Unanswerable, after_revocation, as_curl, as_json, as_text, explain
+from django_cors_policy.explain import Unanswerable, explain
+from django_cors_policy.telling import after_revocation, as_curl, as_json, as_text
 
 
 class Command(BaseCommand):
