@@ -1,16 +1,17 @@
 """What a browser makes of a fetch from this project, by what the project really answers, and what would change it."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Protocol
 from urllib.parse import unquote, urlsplit
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.test import RequestFactory
 
-from django_cors_policy import conf
-from django_cors_policy.audit import judge
+from django_cors_policy import conf, reading
 from django_cors_policy.audit.judge import Ask
 from django_cors_policy.audit.sandbox import REAL, Sandbox, sandbox
 from django_cors_policy.audit.settings import is_development
@@ -32,6 +33,7 @@ from django_cors_policy.cors.lint import Finding, lint
 from django_cors_policy.middleware import CorsMiddleware
 from django_cors_policy.remedies import LET_THROUGH, remedy, unreadable, written_for
 from django_cors_policy.selection import covers, tenant_of
+from django_cors_policy.store import store
 from django_cors_policy.tenants import checked_host
 
 _PREFLIGHT = "Access-Control-Request-Method"
@@ -54,7 +56,7 @@ class Exchange:
 
     @property
     def is_preflight(self) -> bool:
-        return self.request.method == "OPTIONS" and any(name == _PREFLIGHT for name, _ in self.request.headers)
+        return _is_preflight(self.request)
 
     def decided_by(self) -> dict[str, str | None]:
         policy = self.decision.policy
@@ -97,18 +99,32 @@ class Explanation:
         return remembered_for(preflights[-1].answer) if preflights else None
 
 
-def explain(fetch: FetchRequest, tenant: str | None = None) -> Explanation:
+class Stack(Protocol):
+    """Sends a browser's requests through the project, and leaves nothing in a database of what they write."""
+
+    def send(self, wire: WireRequest) -> Answer:
+        """Send one, whatever becomes of it: headers by lower-case name, the body left aside."""
+
+    def decider(self, wire: WireRequest, is_ours: Callable[[Answer], bool], /) -> str:
+        """Say who makes the answer to a request that is not as CorsMiddleware makes it."""
+
+
+def explain(fetch: FetchRequest, tenant: str | None = None, stack: Stack | None = None) -> Explanation:
     """Ask the project what a browser would ask it, and say what comes of it.
 
     Preflights, GET and HEAD go through the project's own middleware, GET and HEAD to the view too; nothing else is
-    sent. ``tenant`` is whose the URL has to be, None for anybody's. Raises Unanswerable for a page's origin that no
-    page has, for a host that is not this project's, for a URL that is not the tenant's and where the stored policies
-    cannot be read, UnknownTenant for one that has no policy.
+    sent. ``tenant`` is whose the URL has to be, None for anybody's. Without a ``stack`` they go through the audit's
+    sandbox, which changes settings, caches and loggers of the whole process: in one that serves visitors, give it a
+    LiveStack. A browser follows 20 redirects and may ask before each request, so that at most 42 are sent; the sandbox
+    sends more to find out who answers one.
+
+    Raises Unanswerable for a page's origin that no page has, for a host that is not this project's, for a URL that is
+    not the tenant's and where the stored policies cannot be read, UnknownTenant for one that has no policy.
     """
     if tenant is not None:
         _see_that_it_is_known(tenant)
-    with sandbox() as box:
-        conversation = _Conversation(box, tenant)
+    with ExitStack() as block:
+        conversation = _Conversation(stack or _Sandboxed(block.enter_context(sandbox())), tenant)
         try:
             verdict = browse(fetch, conversation.send)
         except ValueError as error:
@@ -128,8 +144,8 @@ def _see_that_it_is_known(tenant: str) -> None:
 
 
 class _Conversation:
-    def __init__(self, box: Sandbox, tenant: str | None) -> None:
-        self._box = box
+    def __init__(self, stack: Stack, tenant: str | None) -> None:
+        self._stack = stack
         self._tenant = tenant
         self.exchanges: list[Exchange] = []
         self.policies: Sequence[PolicySpec] = ()  # of the last of them, as they are written
@@ -145,31 +161,57 @@ class _Conversation:
             whose = "nobody's" if tenant is None else f"tenant {quoted(tenant)}'s"
             raise Unanswerable(f"{quoted(wire.url)} is {whose}: give a URL of tenant {quoted(self._tenant)}")
         self.policies = _written(request, tenant)
-        # What the middleware decides by itself, whatever else answers the real request.
-        response = CorsMiddleware(lambda _: HttpResponse())(request)
-        decision: Decision = request.cors  # type: ignore[attr-defined]
-        preflight = wire.method == "OPTIONS" and any(name == _PREFLIGHT for name, _ in wire.headers)
-        sent = preflight or wire.method in ("GET", "HEAD")
-        if sent:
-            ask = _ask(wire, "200" if preflight else REAL)
-            found = self._box.send(ask)
-            elsewhere = None if _is(found, response, decision) else self._decider(ask, response, decision)
-            answer = Answer(found.status, found.headers)
-        else:
-            answer, elsewhere = Answer(response.status_code, _cors_fields(response)), None
-        self.exchanges.append(Exchange(wire, answer, sent, decision, tenant, elsewhere))
-        return answer
+        # Rows that are not committed yet count too.
+        with nullcontext() if tenant is None else store.unkept(tenant):
+            exchange = self._exchange(wire, request, tenant)
+        self.exchanges.append(exchange)
+        return exchange.answer
 
-    def _decider(self, ask: Ask, expected: HttpResponse, decision: Decision) -> str:
+    def _exchange(self, wire: WireRequest, request: HttpRequest, tenant: str | None) -> Exchange:
+        # What the middleware decides by itself, whatever else answers the real request.
+        ours = CorsMiddleware(lambda _: HttpResponse())(request)
+        decision: Decision = request.cors  # type: ignore[attr-defined]
+        expected = Answer(ours.status_code, tuple((name.lower(), value) for name, value in ours.items()))
+        if not (_is_preflight(wire) or wire.method in ("GET", "HEAD")):
+            fields = tuple(pair for pair in expected.headers if pair[0].startswith(("access-control-", "vary")))
+            return Exchange(wire, Answer(expected.status, fields), False, decision, tenant, None)
+        answer = self._stack.send(wire)
+        is_ours = partial(_is, expected, decision)
+        elsewhere = None if is_ours(answer) else self._decider(wire, is_ours)
+        return Exchange(wire, answer, True, decision, tenant, elsewhere)
+
+    def _decider(self, wire: WireRequest, is_ours: Callable[[Answer], bool]) -> str:
+        own = (path for path in settings.MIDDLEWARE if path.startswith("django_cors_policy."))
+        if not any(path.endswith(".CorsMiddleware") for path in own):
+            return "something else: CorsMiddleware is not in MIDDLEWARE"
+        return self._stack.decider(wire, is_ours)
+
+
+class _Sandboxed:
+    """The audit's sandbox as a Stack."""
+
+    def __init__(self, box: Sandbox) -> None:
+        self._box = box
+
+    def send(self, wire: WireRequest) -> Answer:
+        url = urlsplit(wire.url)
+        outcome = "200" if wire.method == "OPTIONS" else REAL
+        ask = Ask(wire.method, url.netloc, unquote(url.path), wire.headers, outcome, scheme=url.scheme, query=url.query)
+        found = self._box.send(ask)
+        return Answer(found.status, found.headers)
+
+    def decider(self, wire: WireRequest, is_ours: Callable[[Answer], bool]) -> str:
         """Name the middleware without which the answer is what CorsMiddleware makes it."""
         paths = settings.MIDDLEWARE[:-1]  # the last is the sandbox's
-        if not any(path.endswith(".CorsMiddleware") and path.startswith("django_cors_policy.") for path in paths):
-            return "something else: CorsMiddleware is not in MIDDLEWARE"
         for path in paths:
             with self._box.middleware([other for other in paths if other != path]):
-                if _is(self._box.send(ask), expected, decision):
+                if is_ours(self.send(wire)):
                     return path
         return "the view, or several middleware together"
+
+
+def _is_preflight(wire: WireRequest) -> bool:
+    return wire.method == "OPTIONS" and any(name == _PREFLIGHT for name, _ in wire.headers)
 
 
 def _written(request: HttpRequest, tenant: str | None) -> Sequence[PolicySpec]:
@@ -181,21 +223,18 @@ def _written(request: HttpRequest, tenant: str | None) -> Sequence[PolicySpec]:
     if "Origin" not in request.headers or not covers(configuration, request):
         tenant = None
     try:
-        return written_for(configuration, tenant)
+        policies = written_for(configuration, tenant)
+        if tenant is not None:
+            store.end_outage(reading.database())  # what is taken to be away has just answered
     except Exception as error:  # whatever a driver or a router raises
         raise Unanswerable(unreadable(error)) from error
+    return policies
 
 
-def _is(found: judge.Answer, expected: HttpResponse, decision: Decision) -> bool:
+def _is(expected: Answer, decision: Decision, found: Answer) -> bool:
     """Tell whether an answer is as CorsMiddleware makes it: its CORS headers, and a preflight's status."""
-    fields = tuple(sorted(pair for pair in _cors_fields(expected) if pair[0] != "vary"))
-    is_own_status = decision.kind is not Kind.PREFLIGHT or found.status == expected.status_code
-    return found.cors == fields and is_own_status
-
-
-def _ask(wire: WireRequest, outcome: str) -> Ask:
-    url = urlsplit(wire.url)
-    return Ask(wire.method, url.netloc, unquote(url.path), wire.headers, outcome, scheme=url.scheme, query=url.query)
+    is_own_status = decision.kind is not Kind.PREFLIGHT or found.status == expected.status
+    return _cors_fields(found) == _cors_fields(expected) and is_own_status
 
 
 def _request(wire: WireRequest) -> HttpRequest:
@@ -205,9 +244,8 @@ def _request(wire: WireRequest) -> HttpRequest:
     return RequestFactory().generic(wire.method, wire.url, secure=url.scheme == "https", headers=headers)
 
 
-def _cors_fields(response: Any) -> tuple[tuple[str, str], ...]:
-    names = ("access-control-", "vary")
-    return tuple((name.lower(), value) for name, value in response.items() if name.lower().startswith(names))
+def _cors_fields(answer: Answer) -> list[tuple[str, str]]:
+    return sorted(pair for pair in answer.headers if pair[0].startswith("access-control-"))
 
 
 def _suggestion(fetch: FetchRequest, last: Exchange, policies: Sequence[PolicySpec]) -> Suggestion | None:

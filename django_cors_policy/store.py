@@ -9,9 +9,10 @@ import logging
 import os
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections import Counter
+from collections.abc import Callable, Collection, Iterable, Iterator
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from enum import Enum
 from itertools import groupby
@@ -86,6 +87,7 @@ class PolicyStore:
         self._lock = threading.Lock()  # guards what follows; never held across a query
         self._loads: dict[str, _Load] = {}
         self._pages: set[_Page] = set()
+        self._unkept: Counter[str] = Counter()
         self._outages = 0  # that have ended
         self._thread = threading.local()
         self.reset()
@@ -112,6 +114,7 @@ class PolicyStore:
         self._lock = threading.Lock()
         self._loads = {}
         self._pages = set()
+        self._unkept = Counter()
         self._probe = None
         self._outage = self._recovering = False  # its thread stayed behind; the next request probes
         self._fresh_until = _NEVER
@@ -263,6 +266,22 @@ class PolicyStore:
             if load is not None:
                 load.raced = True
 
+    @contextmanager
+    def unkept(self, tenant: str) -> Iterator[None]:
+        """Keep nothing of a tenant while the block lasts: each who asks reads what its own transaction sees.
+
+        Memory knows what is committed, and is looked at before it is known whether there is a transaction.
+        """
+        with self._lock:
+            self._unkept[tenant] += 1
+            self._evict((tenant,))
+        try:
+            yield
+        finally:
+            with self._lock:
+                self._unkept[tenant] -= 1
+                self._unkept = +self._unkept  # without those that nobody asks for any more
+
     # --- the load --------------------------------------------------------------------------------------------------
 
     def _load(self, tenant: str, alias: str) -> Policy | None:
@@ -288,7 +307,7 @@ class PolicyStore:
                 entry = self._compile(tenant, reading.ask(alias, lambda: reading.read_rows(tenant, alias)))
                 policy = entry.policy
                 with self._lock:
-                    if not load.raced and registered:
+                    if not load.raced and registered and tenant not in self._unkept:
                         self._memory.keep(tenant, entry, conf.current().cache_size)
                     if not load.raced or again:
                         break
@@ -384,7 +403,7 @@ class PolicyStore:
             size = conf.current().cache_size
             for tenant, entry in read:
                 # What is held already is as new as this, or newer.
-                held = tenant in self._memory.entries
+                held = tenant in self._memory.entries or tenant in self._unkept
                 if not (held or len(self._memory) >= size or page.changed & {tenant, EVERYTHING}):
                     self._memory.keep(tenant, entry, size)
         return last

@@ -80,6 +80,12 @@ def test_a_preflight_is_sent_and_what_it_asks_for_is_not(acme):
     assert found["outlives_revocation"] == 300
 
 
+def test_options_of_a_script_is_not_sent_and_its_preflight_is(acme):
+    preflight, options = document(APP, "OPTIONS", API.replace("ok", "raises"))["requests"]
+    assert (preflight["method"], preflight["sent"]) == ("OPTIONS", True)
+    assert (options["method"], options["sent"], options["answer"]["status"]) == ("OPTIONS", False, None)
+
+
 def test_the_view_answers_a_get(acme):
     assert document(APP, "GET", API.replace("ok", "raises"))["requests"][0]["answer"]["status"] == 500
 

@@ -134,8 +134,7 @@ class Sandbox:
         self._client = self._new_client()
 
     def _new_client(self) -> Client | AsyncClient:
-        only_asgi = settings.WSGI_APPLICATION is None and getattr(settings, "ASGI_APPLICATION", None) is not None
-        client = AsyncClient if only_asgi else Client
+        client = AsyncClient if is_only_asgi() else Client
         return client(enforce_csrf_checks=True, raise_request_exception=False)
 
     @contextmanager
@@ -219,6 +218,11 @@ class Sandbox:
             caches[alias].clear()
         if self.session is not None and settings.SESSION_ENGINE == "django.contrib.sessions.backends.cache":
             self.session.save(must_create=True)
+
+
+def is_only_asgi() -> bool:
+    """Tell whether the project is served by ASGI and by nothing else."""
+    return settings.WSGI_APPLICATION is None and getattr(settings, "ASGI_APPLICATION", None) is not None
 
 
 def _session() -> "SessionBase":
