@@ -2,7 +2,9 @@
 
 from contextlib import ExitStack, suppress
 from contextvars import copy_context
+from functools import partial
 from io import BytesIO
+from typing import NoReturn
 from urllib.parse import unquote, unquote_to_bytes, urlsplit
 from wsgiref.util import setup_testing_defaults
 
@@ -14,8 +16,11 @@ from django.http import HttpRequest
 from django.http.request import HttpHeaders
 from django.utils import timezone, translation
 
+from django_cors_policy import reading
 from django_cors_policy.audit.sandbox import is_only_asgi
 from django_cors_policy.cors import Answer, WireRequest
+from django_cors_policy.explain import Unanswerable
+from django_cors_policy.remedies import unreadable
 
 _PORTS = {"http": 80, "https": 443}
 
@@ -27,7 +32,8 @@ class LiveStack:
     middleware anew, and raises what that raises. Rows that the thread's transaction has not committed are seen, and
     what a request writes to a database is rolled back; what it does elsewhere (a cache, mail, the log, a call) is done,
     as for any visitor. A preflight that no middleware answers reaches the view, as a browser's would. Nothing bounds
-    the time that a view takes: a thread cannot be stopped from outside.
+    the time that a view takes: a thread cannot be stopped from outside. Raises Unanswerable where the policies'
+    database begins no transaction.
     """
 
     def __init__(self) -> None:
@@ -37,10 +43,7 @@ class LiveStack:
     def send(self, wire: WireRequest) -> Answer:
         with ExitStack() as stack:
             for alias in connections:
-                # One that is away is missed by whoever needs it.
-                with suppress(Exception):
-                    stack.enter_context(transaction.atomic(using=alias))
-                    stack.callback(transaction.set_rollback, True, using=alias)
+                _undo(alias, stack)
             # The language, the time zone and the URLconf that are active belong to the page that asks.
             return copy_context().run(self._answer, wire)
 
@@ -61,6 +64,22 @@ class LiveStack:
     def decider(self, *_: object) -> str:
         # To find out, some would have to be left out, which is the whole process's matter.
         return "another middleware or the view (manage.py cors_explain names it)"
+
+
+def _undo(alias: str, stack: ExitStack) -> None:
+    """Roll back what is written to a database until the stack ends; where that cannot be, let nothing be written."""
+    try:
+        stack.enter_context(transaction.atomic(using=alias))
+    except Exception as error:  # one that is away, or locked
+        if alias == reading.database():
+            raise Unanswerable(unreadable(error)) from error
+        stack.enter_context(connections[alias].execute_wrapper(partial(_refuse, error)))
+    else:
+        stack.callback(transaction.set_rollback, True, using=alias)
+
+
+def _refuse(error: Exception, *_: object) -> NoReturn:
+    raise error
 
 
 def _request(wire: WireRequest) -> HttpRequest:

@@ -12,7 +12,7 @@ from django.conf import settings as django_settings
 from django.core import mail
 from django.core.cache import caches
 from django.core.signals import request_finished, request_started
-from django.db import connection, connections, transaction
+from django.db import OperationalError, connection, connections, transaction
 from django.http import HttpResponse, HttpResponseRedirect, JsonResponse, StreamingHttpResponse
 from django.test import AsyncClient, Client
 from django.urls import get_urlconf, path, set_urlconf
@@ -20,7 +20,7 @@ from django.utils import timezone, translation
 
 from django_cors_policy import reading
 from django_cors_policy.audit.tenants import UnknownTenant
-from django_cors_policy.cors import FetchRequest
+from django_cors_policy.cors import FetchRequest, WireRequest
 from django_cors_policy.explain import Unanswerable, explain
 from django_cors_policy.live import LiveStack
 from django_cors_policy.models import TenantPolicy
@@ -115,12 +115,13 @@ def scope(request):
     return HttpResponse("scope", headers={"X-Scope": request.scope["path"] + request.scope["scheme"]})
 
 
-_together = threading.Barrier(2)
+def echo(request, rest):
+    return HttpResponse(headers={"X-Echo": ascii((request.build_absolute_uri(), rest))})
 
 
-def meet(_):
-    _together.wait(timeout=30)
-    return HttpResponse("met")
+def use_away(_):
+    connections["away"].cursor().execute("CREATE TABLE written (id int)")
+    return HttpResponse("used")
 
 
 urlpatterns = [
@@ -133,7 +134,8 @@ urlpatterns = [
     path("stream/", stream),
     path("cookies/", cookies),
     path("page/", page),
-    path("meet/", meet),
+    path("echo/<path:rest>", echo),
+    path("use-away/", use_away),
     path("scope/", scope),
     path("away/", lambda _: HttpResponseRedirect("https://globex.tenants.example/ok/")),
     path("round/", lambda _: HttpResponseRedirect("/round/")),
@@ -199,7 +201,8 @@ def statuses(explanation):
         FetchRequest(APP, f"{API}/hand-set/"),
         FetchRequest(APP, f"{API}/varies/"),
         FetchRequest(APP, f"{API}/cookies/", headers=[("Range", "bytes=0-")]),
-        FetchRequest(APP, f"{API}/admin/"),
+        FetchRequest(APP, f"{API}/echo/a%20b/%C3%A4?a=1%20b&c=%2F"),
+        FetchRequest("http://a.example", f"http://{HOST}/echo/a"),
         FetchRequest(APP, "https://nobody.tenants.example/ok/"),
         FetchRequest("http://a.example", "http://[::1]:8000/ok/"),
     ],
@@ -414,15 +417,41 @@ def test_a_query_that_fails_ends_one_request_alone(acme):
         assert live(APP).verdict.allowed
 
 
-def test_a_database_that_is_away_is_for_the_view_to_miss(acme, monkeypatch):
-    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": "/no/such/folder/db.sqlite3", "OPTIONS": {}}
+def test_a_database_that_begins_no_transaction_is_not_written_to(acme, monkeypatch, tmp_path):
+    sqlite = {"ENGINE": "django.db.backends.sqlite3", "NAME": tmp_path / "db.sqlite3", "OPTIONS": {}}
     monkeypatch.setitem(connections.settings, "away", {**connections.settings["default"], **sqlite})
+    away = connections["away"]
+
+    def fail(*_):
+        raise OperationalError("database is locked")
+
     try:
-        with pytest.raises(AssertionError, match="away"):  # which pytest-django raises before SQLite would its own
-            connections["away"].ensure_connection()
-        assert live(APP).verdict.allowed
+        with monkeypatch.context() as locked:
+            away.connect()
+            locked.setattr(away, "get_autocommit", fail)
+            assert statuses(live(APP)) == [200]
+            assert statuses(live(APP, "/use-away/")) == [500]
+        assert away.introspection.table_names() == []
+        assert statuses(live(APP, "/use-away/")) == [200]
+        assert away.introspection.table_names() == []
     finally:
+        away.close()
         del connections["away"]
+
+
+def test_where_the_policies_database_begins_no_transaction_there_is_no_answer(acme, monkeypatch):
+    stack = LiveStack()
+
+    def fail(*_):
+        raise OperationalError("database is locked")
+
+    wire = WireRequest("GET", f"{API}/ok/", (("Origin", APP),))
+    assert stack.send(wire).status == 200
+    with monkeypatch.context() as locked:
+        locked.setattr(connection, "get_autocommit", fail)
+        with pytest.raises(Unanswerable, match="the stored policies cannot be read: 'database is locked'"):
+            stack.send(wire)
+    assert not store._outage
 
 
 def test_an_outage_that_is_over_is_not_taken_for_a_policy_that_is_none(acme, monkeypatch):
@@ -445,18 +474,23 @@ def test_two_threads_explain_at_once(acme):
     globex = TenantPolicy.objects.create(tenant="globex.tenants.example")
     globex.origins.create(pattern=OTHER)
     stack = LiveStack()
+    together = threading.Barrier(2)
 
     def ask(origin, host):
         try:
-            return explain(FetchRequest(origin, f"https://{host}/meet/"), stack=stack)
+            together.wait(timeout=30)
+            return [explain(FetchRequest(origin, f"https://{host}/write/"), stack=stack) for _ in range(5)]
         finally:
             connections.close_all()
 
     with ThreadPoolExecutor(2) as threads:
         first = threads.submit(ask, APP, HOST)
         second = threads.submit(ask, OTHER, "globex.tenants.example")
-        assert [one.result(timeout=60).verdict.allowed for one in (first, second)] == [True, True]
-    assert first.result().exchanges[0].decision.policy.tenant == HOST
+    for tenant, asked in ((HOST, first), ("globex.tenants.example", second)):
+        for explanation in asked.result():
+            assert statuses(explanation) == [200]
+            assert explanation.exchanges[0].decision.policy.tenant == tenant
+    assert TenantPolicy.objects.count() == 2
 
 
 def test_a_page_asks_under_wsgi(acme):

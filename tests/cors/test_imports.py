@@ -50,8 +50,8 @@ ROWS = (
     {"remedies"},
     {"middleware", "csrf", "websocket"},
     {"audit"},
-    {"status", "explain", "live"},
-    {"telling"},
+    {"status", "explain"},
+    {"telling", "live"},
     {"checks", "admin", "management"},
     {"apps"},
 )
