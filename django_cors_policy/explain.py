@@ -1,6 +1,6 @@
 """What a browser makes of a fetch from this project, by what the project really answers, and what would change it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from contextlib import ExitStack, nullcontext
 from dataclasses import dataclass
 from functools import partial
@@ -31,7 +31,7 @@ from django_cors_policy.cors import (
 )
 from django_cors_policy.cors.lint import Finding, lint
 from django_cors_policy.middleware import CorsMiddleware
-from django_cors_policy.remedies import LET_THROUGH, remedy, unreadable, written_for
+from django_cors_policy.remedies import LET_THROUGH, Written, remedy, unreadable, written_for
 from django_cors_policy.selection import covers, tenant_of
 from django_cors_policy.store import store
 from django_cors_policy.tenants import checked_host
@@ -130,7 +130,7 @@ def explain(fetch: FetchRequest, tenant: str | None = None, stack: Stack | None 
         except ValueError as error:
             raise Unanswerable(str(error)) from error
     exchanges = tuple(conversation.exchanges)
-    suggestion = None if verdict.allowed or not exchanges else _suggestion(fetch, exchanges[-1], conversation.policies)
+    suggestion = None if verdict.allowed or not exchanges else _suggestion(fetch, exchanges[-1], conversation.written)
     return Explanation(fetch, verdict, exchanges, suggestion)
 
 
@@ -148,7 +148,7 @@ class _Conversation:
         self._stack = stack
         self._tenant = tenant
         self.exchanges: list[Exchange] = []
-        self.policies: Sequence[PolicySpec] = ()  # of the last of them, as they are written
+        self.written = Written(())  # what the last of them is answered by
 
     def send(self, wire: WireRequest) -> Answer:
         request = _request(wire)
@@ -160,7 +160,7 @@ class _Conversation:
         if self._tenant not in (None, tenant):
             whose = "nobody's" if tenant is None else f"tenant {quoted(tenant)}'s"
             raise Unanswerable(f"{quoted(wire.url)} is {whose}: give a URL of tenant {quoted(self._tenant)}")
-        self.policies = _written(request, tenant)
+        self.written = _written(request, tenant)
         # Rows that are not committed yet count too.
         with nullcontext() if tenant is None else store.unkept(tenant):
             exchange = self._exchange(wire, request, tenant)
@@ -214,7 +214,7 @@ def _is_preflight(wire: WireRequest) -> bool:
     return wire.method == "OPTIONS" and any(name == _PREFLIGHT for name, _ in wire.headers)
 
 
-def _written(request: HttpRequest, tenant: str | None) -> Sequence[PolicySpec]:
+def _written(request: HttpRequest, tenant: str | None) -> Written:
     """Read the policies that a request is answered by, which the middleware takes for none where it cannot.
 
     A request that no stored policy is asked about needs no database.
@@ -223,12 +223,12 @@ def _written(request: HttpRequest, tenant: str | None) -> Sequence[PolicySpec]:
     if "Origin" not in request.headers or not covers(configuration, request):
         tenant = None
     try:
-        policies = written_for(configuration, tenant)
+        written = written_for(configuration, tenant)
         if tenant is not None:
             store.end_outage(reading.database())  # what is taken to be away has just answered
     except Exception as error:  # whatever a driver or a router raises
         raise Unanswerable(unreadable(error)) from error
-    return policies
+    return written
 
 
 def _is(expected: Answer, decision: Decision, found: Answer) -> bool:
@@ -248,8 +248,8 @@ def _cors_fields(answer: Answer) -> list[tuple[str, str]]:
     return sorted(pair for pair in answer.headers if pair[0].startswith("access-control-"))
 
 
-def _suggestion(fetch: FetchRequest, last: Exchange, policies: Sequence[PolicySpec]) -> Suggestion | None:
-    found = remedy(fetch, last.request, last.decision, last.tenant, policies)
+def _suggestion(fetch: FetchRequest, last: Exchange, written: Written) -> Suggestion | None:
+    found = remedy(fetch, last.request, last.decision, last.tenant, written)
     # Where nobody else answers, it is a redirect that the verdict's message tells of.
     if found is None or (found is LET_THROUGH and last.decided_elsewhere is None):
         return None

@@ -194,12 +194,12 @@ def _origins(rows: list[tuple[Any, ...]], now: float) -> tuple[list[str], list[f
     return patterns, expiries
 
 
-def spec_in(tenant: str, rows: list[tuple[Any, ...]], now: float) -> PolicySpec | None:
-    """Give the policy that a tenant's rows come to, as it is written; None where it has none that is enabled."""
-    if not rows or not rows[0][2]:
-        return None
-    spec, _ = _template(conf.current().limits, *rows[0][3:-3])
-    return replace(spec, name=tenant, tenant=tenant, allowed_origins=_origins(rows, now)[0])
+def spec_in(tenant: str, rows: list[tuple[Any, ...]], now: float) -> tuple[PolicySpec, str]:
+    """Give the policy that a tenant's rows come to, as it is written, and why it does not answer, if it does not."""
+    _, _, enabled, shadow, *template = rows[0][:-3]
+    spec, _ = _template(conf.current().limits, *template)
+    spec = replace(spec, name=tenant, tenant=tenant, allowed_origins=_origins(rows, now)[0])
+    return spec, ("in shadow mode" if shadow else "") if enabled else "disabled"
 
 
 def compile_rows(tenant: str, rows: list[tuple[Any, ...]], now: float) -> Entry:

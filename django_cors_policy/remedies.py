@@ -2,7 +2,6 @@
 
 import shlex
 import time
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -56,17 +55,32 @@ LET_THROUGH = Remedy(
 )
 
 
-def written_for(configuration: conf.Configuration, tenant: str | None) -> tuple[PolicySpec, ...]:
-    """Give the policies that answer a tenant's requests as they are written, in their order; past memory, one query.
+@dataclass(frozen=True, slots=True)
+class Written:
+    """The policies that answer a tenant's requests as they are written, in their order, and the one that does not.
+
+    ``why`` says what keeps ``silent`` from answering.
+    """
+
+    policies: tuple[PolicySpec, ...]
+    silent: PolicySpec | None = None
+    why: str = ""
+
+
+def written_for(configuration: conf.Configuration, tenant: str | None) -> Written:
+    """Read what is written of a tenant, past memory, by one query at most.
 
     Raises whatever a driver or a router raises.
     """
     if tenant is None or not may_be_stored(tenant):
-        return (configuration.spec,)
+        return Written((configuration.spec,))
     alias = reading.database()
     with transaction.atomic(using=alias):  # a query that fails must not break the request's own transaction
-        stored = reading.spec_in(tenant, reading.read_rows(tenant, alias), time.time())
-    return (configuration.spec,) if stored is None else (stored, configuration.spec)
+        rows = reading.read_rows(tenant, alias)
+    if not rows:
+        return Written((configuration.spec,))
+    stored, why = reading.spec_in(tenant, rows, time.time())
+    return Written((configuration.spec,), stored, why) if why else Written((stored, configuration.spec))
 
 
 def denial(configuration: conf.Configuration, request: HttpRequest, decision: Decision) -> str:
@@ -100,10 +114,10 @@ def _told(
     configuration: conf.Configuration, fetch: FetchRequest, asked: WireRequest, decision: Decision, tenant: str | None
 ) -> str:
     try:
-        policies = written_for(configuration, tenant)
+        written = written_for(configuration, tenant)
     except Exception as error:  # noqa: BLE001 -- whatever a driver or a router raises
         return f" But {unreadable(error)}."
-    found = remedy(fetch, asked, decision, tenant, policies)
+    found = remedy(fetch, asked, decision, tenant, written)
     return "" if found is None or found is LET_THROUGH else f" To let it through: {found.text}"
 
 
@@ -113,20 +127,24 @@ def unreadable(error: Exception) -> str:
 
 
 def remedy(
-    fetch: FetchRequest, asked: WireRequest, decision: Decision, tenant: str | None, policies: Sequence[PolicySpec]
+    fetch: FetchRequest, asked: WireRequest, decision: Decision, tenant: str | None, written: Written
 ) -> Remedy | None:
     """Find what lets a fetch through that ends with this request and decision; None where no such change does.
 
-    ``policies`` are those of written_for(), ``tenant`` is the request's. It is LET_THROUGH where they let it through as
-    they are. Raises ValueError for a page's origin that no page has.
+    ``tenant`` is the request's. It is LET_THROUGH where the policies let it through as they are. Raises ValueError for
+    a page's origin that no page has.
     """
     if decision.reason is Reason.NULL_ORIGIN and fetch.origin != "null":
         return Remedy(f"Ask for {quoted(asked.url)} at once: a redirect between foreign origins hides the page's.")
     if decision.reason in _BY_REASON:
         return Remedy(_BY_REASON[decision.reason])
+    policies, silent = written.policies, written.silent
     spec = next((policy for policy in policies if _allows(fetch.origin, policy)), policies[0])
     if _lets_through(fetch, spec):
         return LET_THROUGH
+    if silent is not None and _lets_through(fetch, silent):
+        text = f"In the admin: the policy of tenant {quoted(tenant)} would let it through, and is {written.why}."
+        return Remedy(text, PolicySpec(tenant=tenant), silent)
     changed, changes = _changed(fetch, asked, spec)
     if not _lets_through(fetch, changed):
         return None
@@ -134,7 +152,10 @@ def remedy(
     if spec.tenant is not None:
         place = f"In the admin, in the policy of tenant {quoted(spec.tenant)}"
     elif tenant is not None:
-        place = f"In the settings, for all tenants, or in a policy of tenant {quoted(tenant)}, who has none"
+        own = f"in the policy of tenant {quoted(tenant)}, which is {written.why}"
+        if silent is None:
+            own = f"in a policy of tenant {quoted(tenant)}, who has none"
+        place = f"In the settings, for all tenants, or {own}"
     return Remedy(f"{place}: {'; '.join(changes)}.", spec, changed)
 
 

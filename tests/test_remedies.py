@@ -201,3 +201,21 @@ def test_with_debug_off_what_says_it_is_not_even_imported():
     done = subprocess.run(command, cwd=ROOT.parent, capture_output=True, text=True, timeout=60, check=True)
     assert "django_cors_policy.middleware" in done.stdout.split()
     assert "django_cors_policy.remedies" not in done.stdout.split()
+
+
+@pytest.mark.parametrize(
+    ("fields", "why"),
+    [
+        ({"shadow": True}, "in shadow mode"),
+        ({"enabled": False}, "disabled"),
+        ({"shadow": True, "enabled": False}, "disabled"),
+    ],
+)
+def test_of_a_policy_that_does_not_answer_is_said_why(acme, fields, why):
+    for name, value in fields.items():
+        setattr(acme, name, value)
+    acme.save()
+    silent = f"In the admin: the policy of tenant '{HOST}' would let it through, and is {why}."
+    assert silent in said(APP)
+    own = f"In the settings, for all tenants, or in the policy of tenant '{HOST}', which is {why}: add 'https://other.example'"
+    assert own in said("https://other.example")
