@@ -31,7 +31,7 @@ from .errors import (
     quoted,
 )
 from .names import SAFELISTED_METHODS, is_forbidden_request_header
-from .origins import Origin, is_loopback, parse_origin
+from .origins import MAX_HOST, MAX_ORIGIN, NEVER_ORIGINS, Origin, is_loopback, parse_origin
 from .patterns import (
     OriginPattern,
     PatternSet,
@@ -69,6 +69,9 @@ __all__ = [
     "DEFAULT_HEADERS",
     "DEFAULT_MAX_AGE",
     "DEFAULT_METHODS",
+    "MAX_HOST",
+    "MAX_ORIGIN",
+    "NEVER_ORIGINS",
     "NOT_COVERED",
     "SAFELISTED_METHODS",
     "Answer",

@@ -419,6 +419,15 @@ class PatternSet:
     def __bool__(self) -> bool:
         return bool(self.any_origin or self._exact or self._hosts or self._regexes)
 
+    def __iter__(self) -> Iterator[OriginPattern | re.Pattern[str] | str]:
+        """Give what the set holds, each as match() would give it, in the order in which match() looks."""
+        if self.any_origin:
+            yield ANY_ORIGIN
+        yield from self._exact
+        for patterns in self._hosts.values():
+            yield from patterns
+        yield from self._regexes
+
     def match(self, raw: str) -> OriginPattern | re.Pattern[str] | str | None:
         """Give what an Origin header's value matches: its own text, a wildcard, a regex, or None.
 

@@ -1,0 +1,1 @@
+"""What goes out of the stored policies and into them: files, and configuration of other servers."""
