@@ -20,9 +20,7 @@ _WRITERS: dict[str, tuple[str, Callable[[Plan, list[str]], Iterator[str]]]] = {
 }
 _EXPORTED = "It stays as it is when the settings or the stored policies change: export it again then."
 _EMPTY = "An Origin or Access-Control-Request-Method without a value is taken for none at all, or denied."
-_NAMED = (
-    "Of the Access-Control-* fields of what is behind it, those that answer CORS are removed by name, others pass."
-)
+_NAMED = "Of the Access-Control-* fields of what is behind it, those that answer CORS are removed by name, others pass."
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from django_cors_policy.transfer.plan import FIELDS, NOBODY, PRIVATE_NETWORK, Plan
 
 INCLUDE = (
-    "Include this file in the http block, and put the lines under \"In the location\" below into each location "
+    'Include this file in the http block, and put the lines under "In the location" below into each location '
     "that proxies to Django, without their #."
 )
 _LONGEST = 4000  # characters of a value: nginx reads no token of more than 4 KB

@@ -22,9 +22,7 @@ FIELDS = (
 )
 PRIVATE_NETWORK = "Access-Control-Allow-Private-Network"
 
-_PORT = (
-    "(?:0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"  # to 65535
-)
+_PORT = "(?:0|[1-9][0-9]{0,3}|[1-5][0-9]{4}|6[0-4][0-9]{3}|65[0-4][0-9]{2}|655[0-2][0-9]|6553[0-5])"  # to 65535
 _OCTET = "(?:25[0-5]|2[0-4][0-9]|1[0-9]{2}|[1-9]?[0-9])"
 _LABELS = r"[a-z0-9_-]+(?:\.[a-z0-9_-]+)*"
 _OTHER_LABELS = r"[A-Za-z0-9_-]+(?:\.[A-Za-z0-9_-]+)*"
@@ -39,12 +37,12 @@ _REFUSED = (
 _TOKENS = re.compile(
     r"""(?x)
     [A-Za-z0-9:/_-] | \\[./:_dDwWS-] | [.^] | \$(?![{*+?])
-    | \((?:\?:)? | \) | \|
+    | \((?:\?:|(?!\?)) | \) | \|
     | \[ \^? (?: \\[./:_dw-] | [A-Za-z0-9.:/_+] | -(?!-) )+ \]
     | (?: [*+?] | \{[0-9]{1,3}(?:,(?:[0-9]{1,3})?)?\} ) \?? (?![*+?{])
     """
 )
-_COUNT = re.compile(r"([0-9]+)\}")
+_COUNT = re.compile(r"([0-9]+),?\}")
 _MOST_COUNTED = 1000  # Go repeats no more, nested counts multiplied
 _LONGEST = 2000  # characters; nginx reads no token of more than 4 KB
 
@@ -101,9 +99,8 @@ def plan(tenant: str | None, policies: Sequence[Policy], preflight_status: int) 
             if isinstance(entry, re.Pattern):
                 portable = portable_regex(entry)
                 if portable is None:
-                    notes.append(
-                        f"The regex {shown(entry.pattern)} is left out: it says what not all servers read as Python does."
-                    )
+                    why = "it says what not all servers read as Python does"
+                    notes.append(f"The regex {shown(entry.pattern)} is left out: {why}.")
                 else:
                     regexes.append(Rule(portable, number))
             else:
@@ -117,14 +114,22 @@ def plan(tenant: str | None, policies: Sequence[Policy], preflight_status: int) 
     return Plan(
         name="settings" if tenant is None else hashlib.sha256(tenant.encode("utf-8", "replace")).hexdigest()[:12],
         policies=tuple(policies),
-        rules=tuple(rules),
+        rules=_once(rules),
         gate=tuple(_gate()) if regexes else (),
-        regexes=tuple(regexes),
+        regexes=_once(regexes),
         otherwise=otherwise,
         constant=otherwise != NOBODY and not varies,
         varies=varies,
         preflight_status=preflight_status,
     ), notes
+
+
+def _once(rules: Sequence[Rule]) -> tuple[Rule, ...]:
+    """Drop what an earlier rule has said: Caddy refuses it."""
+    first: dict[str, Rule] = {}
+    for rule in rules:
+        first.setdefault(rule.regex, rule)
+    return tuple(first.values())
 
 
 def portable_regex(regex: re.Pattern[str]) -> str | None:
@@ -134,7 +139,7 @@ def portable_regex(regex: re.Pattern[str]) -> str | None:
     it. Origins that parse_origin() takes are ASCII without white space, so ``\\d``, ``\\w``, ``.`` and ``$`` are alike.
     """
     text = regex.pattern.removeprefix("(?i)")
-    if regex.flags & (re.VERBOSE | re.LOCALE) or len(text) > _LONGEST:
+    if regex.flags & re.VERBOSE:
         return None
     tokens, end = [], 0
     while end < len(text):
@@ -147,6 +152,8 @@ def portable_regex(regex: re.Pattern[str]) -> str | None:
         return None
     # No captures: nginx would overwrite those of a location.
     body = "".join("(?:" if token == "(" else token for token in tokens)  # noqa: S105
+    if len(body) > _LONGEST:
+        return None
     return f"(?i:{body})" if regex.flags & re.IGNORECASE else f"(?:{body})"
 
 

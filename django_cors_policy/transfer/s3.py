@@ -19,8 +19,8 @@ _METHODS = ("GET", "PUT", "POST", "DELETE", "HEAD")
 # What S3 does in its own way, whatever the policy.
 _DIFFERENT = (
     "S3 says Access-Control-Allow-Credentials: true to every origin it names, whatever the policy says.",
-    "S3 sends CORS headers for the allowed methods alone, to safelisted ones too, answers an allowed preflight with "
-    "200, and sends of the allowed headers those that were asked for.",
+    "S3 sends CORS headers for the allowed methods alone, safelisted or not.",
+    "S3 answers an allowed preflight with 200, and sends of the allowed headers those that were asked for.",
 )
 
 
@@ -79,9 +79,7 @@ def _may(can_be_said: bool, name: str, notes: list[str]) -> bool:
     return can_be_said
 
 
-def _origins(
-    entry: OriginPattern | re.Pattern[str] | str, before: Sequence[Policy], notes: list[str]
-) -> Iterator[str]:
+def _origins(entry: OriginPattern | re.Pattern[str] | str, before: Sequence[Policy], notes: list[str]) -> Iterator[str]:
     if isinstance(entry, re.Pattern):
         notes.append(f"The regex {shown(entry.pattern)} is left out: S3 knows none.")
     elif isinstance(entry, str):

@@ -1027,3 +1027,12 @@ def test_wider_patterns_stand_for_all_of_a_pattern(written, wider):
     pattern = parse_pattern(written)
     assert {str(other) for other in pattern.wider()} == wider
     assert all(PatternSet([other]).match(pattern.sample) for other in pattern.wider())
+
+
+def test_a_set_gives_what_it_holds_in_the_order_in_which_it_is_asked():
+    wildcard, any_port = parse_pattern("https://*.example.com"), parse_pattern("http://localhost:*")
+    regex = re.compile("https://a")
+    exact = parse_pattern("https://b.example")
+    held = PatternSet([wildcard, any_port, "https://a.example", exact, ANY_ORIGIN], [regex])
+    assert list(held) == [ANY_ORIGIN, "https://a.example", "https://b.example", wildcard, any_port, regex]
+    assert list(PatternSet()) == []
