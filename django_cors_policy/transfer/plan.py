@@ -135,12 +135,11 @@ def _once(rules: Sequence[Rule]) -> tuple[Rule, ...]:
 def portable_regex(regex: re.Pattern[str]) -> str | None:
     """Give a regex that says the same of origins in Python, PCRE and Go, or None where there may be a difference.
 
-    It is built from few tokens, none of which could end a quoted string of a configuration or stands for a variable in
-    it. Origins that parse_origin() takes are ASCII without white space, so ``\\d``, ``\\w``, ``.`` and ``$`` are alike.
+    It is built from few tokens: none of them could end a quoted string of a configuration or is a variable in it, and
+    white space and comments, which VERBOSE would skip, are not among them. Origins that parse_origin() takes are ASCII
+    without white space, so ``\\d``, ``\\w``, ``.`` and ``$`` are alike.
     """
     text = regex.pattern.removeprefix("(?i)")
-    if regex.flags & re.VERBOSE:
-        return None
     tokens, end = [], 0
     while end < len(text):
         token = _TOKENS.match(text, end)

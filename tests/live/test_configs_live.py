@@ -17,7 +17,7 @@ from tests.live.fronts import check, fronting
 
 SERVERS = ("nginx", "apache", "caddy")
 TENANT = "acme.tenants.example"
-HOSTILE_NAMES = "X-A$b, x-%s'`, X-#!|~^, $http_cookie, X-*, %{HTTP_COOKIE}e".replace("%{HTTP_COOKIE}e", "%%e")
+HOSTILE_NAMES = "X-A$b, x-%s'`, X-#!|~^, $http_cookie, X-*, %%e"
 
 # What the server behind says of CORS, all of it wrong.
 WRONG = {
