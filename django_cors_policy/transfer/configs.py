@@ -61,6 +61,9 @@ def effective(tenant: str | None) -> Effective:
         elif not served:
             notes.append("The tenant's policy is disabled, so this is the settings' policy alone.")
         for policy, origins in served:
+            if policy.shadow:
+                notes.append("The tenant's policy is in shadow mode, so this is the settings' policy alone.")
+                continue
             policies = (tenants.written_and_compiled(policy, origins)[1], policies[-1])
     return Effective(tenant, policies, configuration.preflight_status, configuration.urls, tuple(notes))
 

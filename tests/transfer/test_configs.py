@@ -54,6 +54,14 @@ def test_a_tenants_policy_comes_before_the_settings(acme):
     assert (found.tenant, found.preflight_status, found.urls, found.notes) == ("acme.tenants.example", 204, None, ())
 
 
+def test_a_policy_in_shadow_mode_is_left_out_and_said_so(acme):
+    TenantPolicy.objects.update(shadow=True)
+    found = effective(acme.tenant)
+    assert origins_of(found)[-1] == ["https://settings.example"]
+    assert "https://app.example.com" not in str(origins_of(found))
+    assert found.notes == ("The tenant's policy is in shadow mode, so this is the settings' policy alone.",)
+
+
 def test_disabled_and_expired_origins_are_left_out(acme):
     acme.origins.create(pattern="https://disabled.example", enabled=False)
     acme.origins.create(pattern="https://expired.example", expires_at=timezone.now() - timedelta(days=1))
