@@ -4,7 +4,7 @@ import re
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
-from django_cors_policy import conf
+from django_cors_policy import conf, reading
 from django_cors_policy.audit import tenants
 from django_cors_policy.cors import Policy
 from django_cors_policy.transfer import apache, caddy, nginx, s3
@@ -55,7 +55,7 @@ def effective(tenant: str | None) -> Effective:
     notes = []
     if tenant is not None:
         tenants.known(tenant)
-        served = list(tenants.in_pages(tenants.database(), [tenant])) if configuration.resolver else []
+        served = list(tenants.in_pages(reading.database(), [tenant])) if configuration.resolver else []
         if configuration.resolver is None:
             notes.append("CORS_TENANT_RESOLVER is None, so this is the settings' policy alone.")
         elif not served:
