@@ -37,7 +37,7 @@ _BY_REASON = {
 # What a script has to set for a browser to ask, where there are values for which it does not.
 _ASKED_FOR = {
     "content-type": "application/json",
-    **dict.fromkeys(("accept", "accept-language", "content-language", "range"), '"'),
+    **dict.fromkeys(("accept", "accept-language", "content-language"), '"'),
 }
 
 

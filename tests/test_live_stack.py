@@ -8,6 +8,7 @@ import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
 from django.core import mail
 from django.core.cache import caches
@@ -499,7 +500,10 @@ def test_a_page_asks_under_wsgi(acme):
 
 def test_a_page_asks_under_asgi(acme):
     async def ask():
-        return await AsyncClient().get("/page/")
+        try:
+            return await AsyncClient().get("/page/")
+        finally:
+            await sync_to_async(connections.close_all)()  # the connections of the thread that views run in
 
     found = json.loads(asyncio.run(ask()).content)
     assert (found["verdict"], found["requests"][0]["answer"]["status"]) == ("allowed", 200)

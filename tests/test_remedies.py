@@ -8,7 +8,7 @@ import sys
 
 import pytest
 from django.core.management import CommandError, call_command
-from django.db import connections
+from django.db import connections, transaction
 from django.test import Client
 
 from django_cors_policy.models import TenantPolicy
@@ -177,6 +177,15 @@ def test_a_database_that_is_away_is_said_and_is_no_500(monkeypatch):
     assert "is denied (not-allowed). But the stored policies cannot be read: '" in line
     assert "dropped" in line
     assert not connections["default"].in_atomic_block
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_fails_breaks_no_transaction_of_the_requests(acme, monkeypatch):
+    with transaction.atomic():
+        with monkeypatch.context() as broken:
+            broken.setattr(TenantPolicy._meta, "db_table", "dropped")
+            assert "cannot be read" in said(NEW)
+        assert acme.origins.count() == 1  # PostgreSQL would refuse to tell
 
 
 WITH_DEBUG_OFF = """
