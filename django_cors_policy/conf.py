@@ -75,6 +75,7 @@ class Configuration:
     ``urls`` covers every path where it is None. ``resolver`` is None where tenants are off.
     ``replica_lag_seconds`` is None unless ``database`` is said to be a replica. ``tenants_for_user`` is None where
     everybody who has the admin's permissions has all tenants.
+    ``record_blocked`` is False where tenants are off, too: no table is needed then.
     ``names`` are all that were looked for: any other CORS_* name is read by nobody.
     """
 
@@ -92,6 +93,7 @@ class Configuration:
     database: str | None
     replica_lag_seconds: float | None
     tenants_for_user: TenantsForUser | None
+    record_blocked: bool
     suppressions: tuple[Suppression, ...]
     problems: tuple[SettingProblem, ...]
     names: frozenset[str]
@@ -148,8 +150,8 @@ class _Reader:
         hint = f"Write a list: {name} = [{quoted(value)}]." if isinstance(value, str) else None
         return self._wrong(name, value, _LIST, (), hint)
 
-    def boolean(self, name: str) -> bool:
-        value = self._get(name, False)
+    def boolean(self, name: str, *, default: bool = False) -> bool:
+        value = self._get(name, default)
         if isinstance(value, bool):
             return value
         hint = f"Write {name} = True or {name} = False; of an environment variable, parse the text."
@@ -292,6 +294,7 @@ def _read() -> Configuration:
         database=read.database("CORS_POLICY_DATABASE"),
         replica_lag_seconds=read.number("CORS_POLICY_REPLICA_LAG_SECONDS", None, 0),
         tenants_for_user=read.function("CORS_ADMIN_TENANTS_FOR_USER", None, no_tenants, "no tenant for anybody")[1],
+        record_blocked=read.boolean("CORS_RECORD_BLOCKED", default=True) and resolver is not None,
         suppressions=read.suppressions("CORS_AUDIT_SUPPRESS"),
         problems=tuple(read.problems),
         names=frozenset(read.names),

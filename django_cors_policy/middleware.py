@@ -20,6 +20,7 @@ if not apps.is_installed("django_cors_policy"):  # before the models say it less
     )
 
 from django_cors_policy import conf
+from django_cors_policy.blocked import record
 from django_cors_policy.cors import (
     NOT_COVERED,
     Decision,
@@ -113,6 +114,8 @@ def _decide(configuration: conf.Configuration, request: HttpRequest, policies: t
         decision = compare_own(decision, origin, own)
     if logger.isEnabledFor(logging.INFO) and decision.reason not in _NOT_LOGGED:
         _denials.log(configuration, request, decision)
+    if configuration.record_blocked:
+        record(configuration, request, policies, decision)
     return decision
 
 

@@ -27,9 +27,18 @@ from django_cors_policy.cors import (
 )
 from django_cors_policy.feed import EVERYTHING, TENANT_LENGTH, PolicyChange, PolicyRevision, record_everything
 from django_cors_policy.history import ORIGIN, POLICY, PolicyHistory, Row, State
+from django_cors_policy.inbox import BlockedOrigin
 from django_cors_policy.recorded import TOLD, RecordedModel, RecordedQuerySet, parts, rows_of, tenants_of
 
-__all__ = ["AllowedOrigin", "PolicyChange", "PolicyHistory", "PolicyRevision", "TenantPolicy", "split_names"]
+__all__ = [
+    "AllowedOrigin",
+    "BlockedOrigin",
+    "PolicyChange",
+    "PolicyHistory",
+    "PolicyRevision",
+    "TenantPolicy",
+    "split_names",
+]
 
 YEARS = range(1970, 9999)  # a moment of year 1 or 9999 may be one in UTC that Python cannot read back
 NAMES_LENGTH = 4000  # characters of a list of names; servers and proxies refuse 8 KB of headers

@@ -62,6 +62,15 @@ def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | 
     return None
 
 
+def stored_tenant(configuration: conf.Configuration, request: HttpRequest) -> str | None:
+    """Give the key of a request's tenant, "" where no such tenant is stored, or None where memory does not tell."""
+    tenant = tenant_of(configuration, request)
+    if tenant is None or not _may_be_stored(tenant):
+        return ""
+    is_stored = store.is_stored(tenant)
+    return None if is_stored is None else tenant * is_stored
+
+
 def _refuse(configuration: conf.Configuration, tenant: object) -> None:
     """Complain of what is no key, unless it is None."""
     if tenant is not None:

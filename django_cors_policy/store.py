@@ -136,6 +136,11 @@ class PolicyStore:
             return self._stale(tenant)
         return MISS
 
+    def is_stored(self, tenant: str) -> bool | None:
+        """Tell whether a tenant has a policy, enabled or not, or None if memory does not say. No I/O, no lock."""
+        entry = self._entries.get(tenant)
+        return None if entry is None else entry.exists
+
     def _is_fresh(self, now: float) -> bool:
         return now < self._fresh_until or (self._probe is not None and now < self._grace_until)
 

@@ -3,6 +3,7 @@ from django.conf import settings
 from django.db import Error, connection
 
 from django_cors_policy import middleware, reading, selection
+from django_cors_policy.blocked import recorder
 from django_cors_policy.store import store
 from tests.audit_corpus.score import pytest_terminal_summary  # noqa: F401 -- a hook
 
@@ -30,9 +31,12 @@ def fresh_process(monkeypatch):
     reading._stored.cache_clear()  # it knows the tables by the names that a test may have given them
     monkeypatch.setattr(middleware, "_denials", middleware._Denials())
     monkeypatch.setattr(selection, "_complained_at", float("-inf"))
+    monkeypatch.setattr(recorder, "_run_thread", lambda target: None)
     store.reset()
+    recorder.reset()
     yield threads
     store.reset()
+    recorder.reset()
 
 
 class Clock:
