@@ -16,7 +16,7 @@ from django.db import connections, router
 from django.http import HttpRequest
 
 from django_cors_policy import conf, inbox
-from django_cors_policy.cors import Decision, Kind, Policy, Reason, quoted
+from django_cors_policy.cors import Decision, Kind, Policy, Reason, decide_actual, quoted
 from django_cors_policy.inbox import BlockedOrigin, Seen
 from django_cors_policy.selection import stored_tenant
 
@@ -29,6 +29,8 @@ SOON = 1.0  # seconds from the first denial after a quiet time to its writing
 WINDOW = 30.0  # seconds from one writing to the next
 PRUNE_EVERY = 3600.0  # seconds
 COMPLAIN_EVERY = 60.0  # seconds
+
+UNRECORDED = "django_cors_policy.unrecorded"  # in META, where no client can write it: nobody was denied anything
 
 # A member of an Enum takes longer to look up than a name.
 _PREFLIGHT = Kind.PREFLIGHT
@@ -239,14 +241,17 @@ os.register_at_fork(after_in_child=recorder.reset)
 def record(
     configuration: conf.Configuration, request: HttpRequest, policies: tuple[Policy, ...], decision: Decision
 ) -> None:
-    """Count a denial, if a browser has blocked something by it and it is known whose it is. Never raises."""
-    reason = decision.reason
+    """Count a denial, if a browser has blocked something by it and it is known whose it is. Never raises.
+
+    Where a policy is in shadow mode, also what the settings' let through and it would have let through otherwise.
+    """
+    reason, shadow = decision.reason, policies[0].shadow
     # What is malformed was sent by no browser; the request's own host is nobody's blocked origin.
-    if reason is not _NOT_ALLOWED and reason is not _NULL_ORIGIN:
+    if not decision.allowed and reason is not _NOT_ALLOWED and reason is not _NULL_ORIGIN:
         return
     meta = request.META
     # A link that is followed, or a form that is sent, carries an Origin too, and is let through.
-    if meta.get("HTTP_SEC_FETCH_MODE", "cors") != "cors":
+    if meta.get("HTTP_SEC_FETCH_MODE", "cors") != "cors" or UNRECORDED in meta:
         return
     try:
         tenant = policies[0].tenant
@@ -254,8 +259,23 @@ def record(
             tenant = stored_tenant(configuration, request)
             if tenant is None:
                 return
+        origin = meta["HTTP_ORIGIN"]
+        would = "" if shadow is None else _would(shadow, origin, decision)
+        if decision.allowed and would != "change":
+            return
         preflight = decision.kind is _PREFLIGHT
         method = meta["HTTP_ACCESS_CONTROL_REQUEST_METHOD"] if preflight else request.method or ""
-        recorder.count(tenant, meta["HTTP_ORIGIN"], reason, request, method)
+        recorder.count(tenant, origin, reason, request, method, would)
     except Exception as error:  # noqa: BLE001 -- a fault of this, or of a project's router, is no request's
         recorder.complain("counted", error)
+
+
+def _would(shadow: Policy, origin: str, decision: Decision) -> str:
+    """Give what a policy would have made of it: asked first, it is the one that answers where it allows the origin."""
+    if not decide_actual((shadow,), origin).allowed:
+        return "block"
+    served = decision.policy
+    if served is None:
+        return "allow"
+    same = shadow.actual_headers == served.actual_headers and shadow.preflight_headers == served.preflight_headers
+    return "allow" if same else "change"

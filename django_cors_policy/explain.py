@@ -16,6 +16,7 @@ from django_cors_policy.audit.judge import Ask
 from django_cors_policy.audit.sandbox import REAL, Sandbox, sandbox
 from django_cors_policy.audit.settings import is_development
 from django_cors_policy.audit.tenants import UnknownTenant, known
+from django_cors_policy.blocked import UNRECORDED
 from django_cors_policy.cors import (
     Answer,
     Decision,
@@ -241,7 +242,9 @@ def _request(wire: WireRequest) -> HttpRequest:
     url = urlsplit(wire.url)
     headers = {**dict(wire.headers), "Host": url.netloc}
     # The whole URL: a path of // alone would be read as a host.
-    return RequestFactory().generic(wire.method, wire.url, secure=url.scheme == "https", headers=headers)
+    request = RequestFactory().generic(wire.method, wire.url, secure=url.scheme == "https", headers=headers)
+    request.META[UNRECORDED] = True
+    return request
 
 
 def _cors_fields(answer: Answer) -> list[tuple[str, str]]:

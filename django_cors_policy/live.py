@@ -18,6 +18,7 @@ from django.utils import timezone, translation
 
 from django_cors_policy import reading
 from django_cors_policy.audit.sandbox import is_only_asgi
+from django_cors_policy.blocked import UNRECORDED
 from django_cors_policy.cors import Answer, WireRequest
 from django_cors_policy.explain import Unanswerable
 from django_cors_policy.remedies import unreadable
@@ -51,7 +52,9 @@ class LiveStack:
         translation.deactivate()
         timezone.deactivate()
         try:
-            response = self._handler.get_response(_request(wire))
+            request = _request(wire)
+            request.META[UNRECORDED] = True
+            response = self._handler.get_response(request)
         except Exception:  # noqa: BLE001 -- where the page for errors fails, a server answers so
             return Answer(500, ())
         # Not by its close(): that tells the whole process that a request is over, and connections are closed on it, in

@@ -108,6 +108,8 @@ def _decide(configuration: conf.Configuration, request: HttpRequest, policies: t
     else:
         decision = remembered.get((policies, origin)) or decide_actual(policies, origin)
     if decision.allowed:
+        if policies[0].shadow is not None and configuration.record_blocked:
+            record(configuration, request, policies, decision)
         return decision
     own = _own_origin(request, origin)
     if own is not None:

@@ -65,7 +65,7 @@ def tenant_of(configuration: conf.Configuration, request: HttpRequest) -> str | 
 def stored_tenant(configuration: conf.Configuration, request: HttpRequest) -> str | None:
     """Give the key of a request's tenant, "" where no such tenant is stored, or None where memory does not tell."""
     tenant = tenant_of(configuration, request)
-    if tenant is None or not _may_be_stored(tenant):
+    if tenant is None or not may_be_stored(tenant):
         return ""
     is_stored = store.is_stored(tenant)
     return None if is_stored is None else tenant * is_stored
