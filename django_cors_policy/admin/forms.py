@@ -94,6 +94,10 @@ class OriginFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
     def add_fields(self, form: forms.ModelForm, index: int | None) -> None:  # type: ignore[type-arg]
         super().add_fields(form, index)
         form.instance.counted_by_form = True  # below, where those that are deleted on the same page are known
+        # The table's head alone says what a cell is about, which a screen reader does not tie to the field.
+        for name, field in form.fields.items():
+            for widget in getattr(field.widget, "widgets", [field.widget]):
+                widget.attrs["aria-label"] = field.label or name
 
     def clean(self) -> None:
         super().clean()
