@@ -23,7 +23,7 @@ from django_cors_policy.selection import stored_tenant
 logger = logging.getLogger("django_cors_policy.blocked")
 
 QUOTA = 32  # origins of a tenant
-SIZE = 10_000  # origins of all tenants
+SIZE = 2_000  # origins of all tenants, each of which is a row to write
 
 SOON = 1.0  # seconds from the first denial after a quiet time to its writing
 WINDOW = 30.0  # seconds from one writing to the next
@@ -208,7 +208,7 @@ class Recorder:
                 if mine:
                     connection.close()
         except Exception as error:  # noqa: BLE001 -- whatever a driver raises, or a project's own router
-            self.complain("written", error)
+            self.complain(error)
         with self._lock:
             self._counts.put_back(taken + gone)
 
@@ -217,12 +217,12 @@ class Recorder:
             self._pruned_at = self._clock()
             inbox.prune(self._wall_clock(), using)
 
-    def complain(self, done: str, error: Exception) -> None:
+    def complain(self, error: Exception) -> None:
         """Log a failure, at most once in COMPLAIN_EVERY seconds."""
         now = self._clock()
         if now - self._complained_at >= COMPLAIN_EVERY:
             self._complained_at = now
-            logger.warning("CORS blocked origins cannot be %s (%s)", done, quoted(f"{type(error).__name__}: {error}"))
+            logger.warning("CORS blocked origins cannot be recorded (%s)", quoted(f"{type(error).__name__}: {error}"))
 
 
 def _alias() -> str:
@@ -267,7 +267,7 @@ def record(
         method = meta["HTTP_ACCESS_CONTROL_REQUEST_METHOD"] if preflight else request.method or ""
         recorder.count(tenant, origin, reason, request, method, would)
     except Exception as error:  # noqa: BLE001 -- a fault of this, or of a project's router, is no request's
-        recorder.complain("counted", error)
+        recorder.complain(error)
 
 
 def _would(shadow: Policy, origin: str, decision: Decision) -> str:

@@ -20,6 +20,7 @@ from django_cors_policy.feed import TENANT_LENGTH
 
 BATCH = 400  # rows in one statement, which names each twice; SQLite used to stop at 999 parameters
 KEPT = 100  # rows of a tenant, and as many more that are ignored
+NEWEST = 20  # of these, whatever their count
 KEEP = timedelta(days=30)
 
 ORIGIN_LENGTH = 300  # characters, cors.origins.MAX_ORIGIN
@@ -148,14 +149,19 @@ def _moment(seconds: float) -> datetime:
 
 
 def trim(tenants: Sequence[str], using: str) -> None:
-    """Remove what is beyond KEPT of at most BATCH tenants: the least seen, and of the ignored those unseen longest."""
+    """Remove what is beyond KEPT of at most BATCH tenants, and of the ignored those unseen longest.
+
+    The heaviest stay, and the NEWEST: whoever sends a hundred origins often hides none that comes after.
+    """
     rows = BlockedOrigin.objects.using(using)
     counted = rows.filter(tenant__in=tenants).order_by().values_list("tenant", "ignored").annotate(rows=Count("pk"))
     for tenant, ignored, _number in counted.filter(rows__gt=KEPT):
-        weight = ("-last_seen", "-pk") if ignored else ("-count", "-last_seen", "-pk")
-        beyond = rows.filter(tenant=tenant, ignored=ignored)
-        keys = beyond.order_by(*weight).values_list("pk", flat=True)[KEPT : KEPT + BATCH]
-        _delete(beyond, list(keys), using)
+        own = rows.filter(tenant=tenant, ignored=ignored)
+        keys = own.order_by("-last_seen", "-pk").values_list("pk", flat=True)
+        newest = list(keys[: KEPT if ignored else NEWEST])
+        others = own.exclude(pk__in=newest).order_by("-count", "-last_seen", "-pk").values_list("pk", flat=True)
+        kept = KEPT - len(newest)
+        _delete(own, list(others[kept : kept + BATCH]), using)
 
 
 def prune(now: float, using: str) -> None:

@@ -289,7 +289,7 @@ def test_a_fault_is_logged_once_a_minute_and_never_reaches_the_request(tenant, m
         assert ask().status_code == 200
     clock.advance(60)
     ask()
-    message = "CORS blocked origins cannot be counted ('LookupError: broken\\n')"
+    message = "CORS blocked origins cannot be recorded ('LookupError: broken\\n')"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", message)] * 2
 
 
@@ -405,7 +405,7 @@ def test_what_cannot_be_written_is_counted_on_and_written_later(tenant, monkeypa
         ask()
         clock.advance(60)
         recorder.write()
-    message = "CORS blocked origins cannot be written ('DatabaseError: gone\\n')"
+    message = "CORS blocked origins cannot be recorded ('DatabaseError: gone\\n')"
     assert [(record.levelname, record.getMessage()) for record in caplog.records] == [("WARNING", message)] * 2
     assert recorder._counts.tenants
     recorder.write()
@@ -514,17 +514,17 @@ def test_a_count_whose_row_was_lost_is_written_the_next_time(tenant, monkeypatch
     assert stored() == {(HOST, EVIL): 1}
 
 
-def test_writers_of_the_same_rows_lose_no_count(transactional_db):
-    """Each has a connection of its own, as another process has, and finds the rows in an order of its own."""
-    origins = [f"https://{number}.example" for number in range(20)]
+def test_writers_of_the_same_rows_lose_no_count_and_never_block_each_other(transactional_db):
+    """Each has a connection of its own, as another process has. In each round half of the origins are new."""
     together = threading.Barrier(4)
     errors = []
 
-    def write(order):
+    def write(mine):
         try:
-            for _ in range(10):
+            for place in range(10):
                 together.wait(30)
-                left = [seen(origin=origin) for origin in order]
+                origins = [f"https://{number + 10 * place}.example" for number in range(20)]
+                left = sorted([seen(origin=origin) for origin in (*origins, mine)], key=lambda each: each.origin)
                 while left:
                     left = inbox.add(left, "default")
         except Exception as error:  # noqa: BLE001 -- told below
@@ -533,14 +533,14 @@ def test_writers_of_the_same_rows_lose_no_count(transactional_db):
         finally:
             connection.close()
 
-    orders = [origins, origins, origins[::-1], origins[10:] + origins[:10]]
-    threads = [threading.Thread(target=write, args=(order,)) for order in orders]
+    threads = [threading.Thread(target=write, args=(f"https://only{number}.example",)) for number in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join(60)
     assert errors == []
-    assert stored() == {("acme", origin): 40 for origin in origins}
+    expected = {("acme", f"https://{n}.example"): 4 if n < 10 or n >= 100 else 8 for n in range(110)}
+    assert stored() == expected | {("acme", f"https://only{n}.example"): 10 for n in range(4)}
 
 
 def rows(number, *, ignored=False, tenant="acme", count=1, name="o", at=NOW):
@@ -558,15 +558,23 @@ def rows(number, *, ignored=False, tenant="acme", count=1, name="o", at=NOW):
     )
 
 
-def test_of_a_tenant_the_heaviest_hundred_stay(db):
-    rows(90, count=2)
+def test_of_a_tenant_the_heaviest_and_the_newest_stay(db):
+    rows(100, count=2)
     rows(30, name="new", at=NOW + timedelta(days=1))
     rows(100, tenant="other")
     inbox.trim(["acme", "other"], "default")
-    assert BlockedOrigin.objects.filter(tenant="acme", count=2).count() == 90
+    assert BlockedOrigin.objects.filter(tenant="acme", count=2).count() == 80
     stay = set(BlockedOrigin.objects.filter(tenant="acme", count=1).values_list("origin", flat=True))
-    assert stay == {f"https://new{number}.example" for number in range(20, 30)}
+    assert stay == {f"https://new{number}.example" for number in range(10, 30)}
     assert BlockedOrigin.objects.filter(tenant="other").count() == 100
+
+
+def test_of_origins_that_come_at_once_the_heaviest_stay_beside_the_newest(db):
+    rows(60, name="light")
+    rows(90, name="heavy", count=5)
+    inbox.trim(["acme"], "default")
+    assert BlockedOrigin.objects.filter(count=5).count() == 90
+    assert BlockedOrigin.objects.count() == 100
 
 
 def test_of_those_that_are_ignored_the_last_seen_hundred_stay_besides(db):
