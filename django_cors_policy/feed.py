@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from datetime import timedelta
 from functools import partial
 from itertools import takewhile
+from weakref import WeakKeyDictionary
 
 from django.db import Error, models, transaction
+from django.db.backends.base.base import BaseDatabaseWrapper
 from django.dispatch import Signal
 from django.utils import timezone
 
@@ -103,10 +105,27 @@ def _append(touched: set[str], using: str) -> None:
     changes = PolicyChange.rows.using(using)
     changes.bulk_create(PolicyChange(tenant=name, token=secrets.token_hex(8)) for name in sorted(names))
     # Now, for the rest of this transaction; and at the commit, for what others loaded before it.
-    announce = partial(policies_changed.send, sender=PolicyChange, using=using, tenants=frozenset(names))
-    announce()
-    transaction.on_commit(announce, using=using)
+    policies_changed.send(sender=PolicyChange, using=using, tenants=frozenset(names))
+    # Of many writes in one transaction not all names are kept until then. What a rollback leaves behind here is told
+    # with the next commit, which harms nobody.
+    waiting = _waiting.setdefault(transaction.get_connection(using), set())
+    waiting |= names
+    if len(waiting) > MAX_NAMED:
+        waiting.clear()
+        waiting.add(EVERYTHING)
+    transaction.on_commit(partial(_announce, using), using=using)
     transaction.on_commit(partial(_prune, using, PRUNED_AT_ONCE + 2 * len(names)), using=using)
+
+
+# What each connection's transaction has touched, to be told at its commit.
+_waiting: WeakKeyDictionary[BaseDatabaseWrapper, set[str]] = WeakKeyDictionary()
+
+
+def _announce(using: str) -> None:
+    """Tell what the transaction has touched, the first time that it is called after the commit."""
+    names = _waiting.pop(transaction.get_connection(using), None)
+    if names is not None:
+        policies_changed.send(sender=PolicyChange, using=using, tenants=frozenset(names))
 
 
 def _prune(using: str, at_most: int) -> None:

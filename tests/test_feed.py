@@ -1,6 +1,7 @@
-"""The feed's size: what a write removes of it, and when."""
+"""The feed: its size, and what a commit tells in its own process."""
 
 from datetime import timedelta
+from weakref import WeakKeyDictionary
 
 import pytest
 from django.db import OperationalError, connection, transaction
@@ -8,7 +9,14 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from django_cors_policy import feed, reading
-from django_cors_policy.feed import EVERYTHING, PolicyChange, record_everything
+from django_cors_policy.feed import (
+    EVERYTHING,
+    MAX_NAMED,
+    PolicyChange,
+    policies_changed,
+    record_everything,
+    recording,
+)
 from django_cors_policy.models import TenantPolicy
 from django_cors_policy.store import PolicyStore
 
@@ -197,3 +205,58 @@ def test_an_emptied_feed_is_nothing_to_remove_from(acme):
         acme.save()
         PolicyChange.rows.all().delete()
     assert rows() == 0
+
+
+# --- many writes in one transaction
+
+
+@pytest.fixture
+def told(monkeypatch):
+    """Give the sets of tenants that are told of at commits."""
+    monkeypatch.setattr(feed, "_waiting", WeakKeyDictionary())
+    heard = []
+
+    def hear(tenants, **_):
+        heard.append(tenants)
+
+    policies_changed.connect(hear)
+    yield heard
+    policies_changed.disconnect(hear)
+
+
+def record(*tenants):
+    with recording("default") as touched:
+        touched.update(tenants)
+
+
+def test_what_a_transaction_touched_is_told_once_at_its_commit(told):
+    with transaction.atomic():
+        record("acme")
+        record("globex")
+        assert told == [{"acme"}, {"globex"}]
+    assert told[2:] == [{"acme", "globex"}]
+
+
+def test_of_more_tenants_than_can_be_named_a_commit_tells_everything(told):
+    with transaction.atomic():
+        for number in range(MAX_NAMED + 1):
+            record(f"t{number}")
+        assert sum(map(len, feed._waiting.values())) == 1
+    assert told[-1] == {EVERYTHING}
+
+
+def test_what_was_undone_is_told_at_the_next_commit_at_the_latest(told):
+    with transaction.atomic():
+        record("undone")
+        transaction.set_rollback(True)
+    record("acme")
+    assert told == [{"undone"}, {"acme"}, {"undone", "acme"}]
+
+
+def test_a_savepoint_that_is_undone_takes_no_names_with_it(told):
+    with transaction.atomic():
+        record("acme")
+        with transaction.atomic():
+            record("undone")
+            transaction.set_rollback(True)
+    assert told[2:] == [{"acme", "undone"}]
