@@ -43,6 +43,7 @@ __all__ = [
 YEARS = range(1970, 9999)  # a moment of year 1 or 9999 may be one in UTC that Python cannot read back
 NAMES_LENGTH = 4000  # characters of a list of names; servers and proxies refuse 8 KB of headers
 PATTERN_LENGTH = 300  # characters, cors.patterns.MAX_PATTERN
+_RESOLVERS_OF_HOSTS = ("django_cors_policy.tenants.by_host", "django_cors_policy.tenants.by_subdomain")
 
 
 class TenantPolicyQuerySet(RecordedQuerySet):
@@ -61,6 +62,13 @@ class AllowedOriginQuerySet(RecordedQuerySet):
 def split_names(text: str) -> tuple[str, ...]:
     """Read a list of methods or header names as people write it: one on each line, or with commas between."""
     return tuple(name for line in (text or "").splitlines() for name in map(str.strip, line.split(",")) if name)
+
+
+def canonical_tenant(tenant: str) -> str:
+    """Bring a tenant's key into the form that the built-in resolvers give."""
+    if conf.current().resolver_path in _RESOLVERS_OF_HOSTS:
+        return tenant.lower().removesuffix(".")
+    return tenant
 
 
 class TenantPolicy(RecordedModel):
@@ -213,10 +221,8 @@ class TenantPolicy(RecordedModel):
 
     def _clean_tenant(self) -> str | None:
         """Bring the key into the form that the built-in resolvers give, and say what no request can have."""
-        self.tenant = self.tenant or ""  # the field's own error has been said of None
+        self.tenant = canonical_tenant(self.tenant or "")  # the field's own error has been said of None
         resolver = (conf.current().resolver_path or "").removeprefix("django_cors_policy.tenants.")
-        if resolver in ("by_host", "by_subdomain"):
-            self.tenant = self.tenant.lower().removesuffix(".")
         if not self.tenant:
             return None
         origin = parse_origin(f"https://{self.tenant}")

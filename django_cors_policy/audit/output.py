@@ -5,7 +5,6 @@ import tempfile
 from collections.abc import Iterable
 from contextlib import suppress
 from dataclasses import dataclass
-from pathlib import Path
 
 from django_cors_policy.audit.formats import FORMATS
 from django_cors_policy.audit.naming import unknown
@@ -44,23 +43,28 @@ def outputs(written: Iterable[str]) -> list[Output]:
 
 def write_whole(path: str, text: str) -> None:
     """Write a file so that it holds either what it held or all of the text. Raises UnusableOutput."""
-    text = text if text.endswith("\n") else text + "\n"
+    write_pieces(path, [text if text.endswith("\n") else text + "\n"])
+
+
+def write_pieces(path: str, pieces: Iterable[str]) -> None:
+    """Write a file of any size, as write_whole() does. Raises UnusableOutput, and what the pieces raise."""
     try:
         target = os.path.realpath(path)  # a link stays one
         if os.path.exists(target) and not os.path.isfile(target):
-            Path(target).write_text(text, encoding="utf-8", errors="backslashreplace")  # a pipe, a terminal
+            with open(target, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
+                file.writelines(pieces)  # a pipe, a terminal
         else:
-            _replace(target, text)
+            _replace(target, pieces)
     except (OSError, ValueError) as error:
         why = getattr(error, "strerror", None) or str(error)
         raise UnusableOutput(f"{quoted(path)} cannot be written: {why}") from error
 
 
-def _replace(path: str, text: str) -> None:
-    descriptor, temporary = tempfile.mkstemp(prefix=".cors_audit-", dir=os.path.dirname(path))
+def _replace(path: str, pieces: Iterable[str]) -> None:
+    descriptor, temporary = tempfile.mkstemp(prefix=".cors_policy-", dir=os.path.dirname(path))
     try:
         with open(descriptor, "w", encoding="utf-8", errors="backslashreplace", newline="\n") as file:
-            file.write(text)
+            file.writelines(pieces)
         # mkstemp's files are its owner's alone; a report is as readable as whatever else the process writes.
         os.chmod(temporary, _mode(path))
         os.replace(temporary, path)

@@ -95,9 +95,9 @@ def findings(only: Collection[str] | None) -> Iterator[Finding]:
         yield from _csrf_wider(alias)
 
 
-def known(*tenants: str) -> None:
+def known(*tenants: str, using: str | None = None) -> None:
     """See that each has a policy, in one query. Raises UnknownTenant, django.db.Error."""
-    alias = database()
+    alias = using or database()
     # What is not printable is nobody's key, and a driver may fail on it: NUL, half a character of a command line.
     named = TenantPolicy.objects.using(alias).filter(tenant__in=[key for key in tenants if key.isprintable()])
     stored = set(named.values_list("tenant", flat=True))
@@ -106,31 +106,51 @@ def known(*tenants: str) -> None:
             raise _unknown(tenant, alias)
 
 
-def in_pages(alias: str, only: Collection[str] | None = None) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
+def in_pages(
+    alias: str, only: Collection[str] | None = None, *, whole: bool = False
+) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
     """Give the enabled policies by tenant, all or some, each with its origins. Raises django.db.Error.
 
-    No more than BATCH policies and MAX_ROWS origins are in memory. Each page is a query of its own: of one cursor over
-    all, MariaDB's driver reads every row at once, and PostgreSQL's does where server-side cursors are off.
+    ``whole``: disabled policies too, with notes, and every origin. No more than BATCH policies and MAX_ROWS origins are
+    in memory, or one policy's. Each page is a query of its own: of one cursor over all, MariaDB's driver reads every
+    row at once, and PostgreSQL's does where server-side cursors are off.
     """
-    rest = TenantPolicy.objects.using(alias).filter(enabled=True).defer("note").order_by("tenant")
-    if only is not None:
-        rest = rest.filter(tenant__in=only)
-    page = list(rest[:BATCH])
+    policies = TenantPolicy.objects.using(alias).order_by("tenant")
+    if not whole:
+        policies = policies.filter(enabled=True).defer("note")
+    for page in _all_pages(policies) if only is None else _pages_of(policies, sorted(only)):
+        yield from with_origins(page, alias, whole=whole)
+
+
+def _all_pages(policies: QuerySet[TenantPolicy]) -> Iterator[list[TenantPolicy]]:
+    page = list(policies[:BATCH])
     while page:
-        yield from with_origins(page, alias)
-        page = list(rest.filter(tenant__gt=page[-1].tenant)[:BATCH]) if len(page) == BATCH else []
+        yield page
+        page = list(policies.filter(tenant__gt=page[-1].tenant)[:BATCH]) if len(page) == BATCH else []
 
 
-def with_origins(page: list[TenantPolicy], alias: str) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
-    """Give some policies, each with its origins; no more than MAX_ROWS of these are in memory."""
+def _pages_of(policies: QuerySet[TenantPolicy], tenants: Sequence[str]) -> Iterator[list[TenantPolicy]]:
+    for start in range(0, len(tenants), BATCH):  # a statement holds a bounded number of parameters
+        part = tenants[start : start + BATCH]
+        # A collation may take Acme for acme, who is somebody else.
+        yield [policy for policy in policies.filter(tenant__in=part) if policy.tenant in part]
+
+
+def with_origins(
+    page: list[TenantPolicy], alias: str, *, whole: bool = False
+) -> Iterator[tuple[TenantPolicy, Sequence[AllowedOrigin]]]:
+    """Give some policies, each with its origins; no more than MAX_ROWS of these are in memory, or one policy's."""
     # From the same database: a router may send other reads to a replica.
-    stored = AllowedOrigin.objects.using(alias).defer("note").order_by("pk")
+    stored = AllowedOrigin.objects.using(alias).order_by("pk")
+    if not whole:
+        stored = stored.defer("note")
     parts = [page]
     while parts:
         part = parts.pop()
-        # Of one policy as many are read as the store reads.
-        found = list(stored.filter(policy__in=part)[: MAX_ROWS + (len(part) > 1)])
-        if len(found) > MAX_ROWS:
+        # Of one policy as many are read as the store reads, unless all are wanted.
+        most = MAX_ROWS + 1 if len(part) > 1 else None if whole else MAX_ROWS
+        found = list(stored.filter(policy__in=part)[:most])
+        if len(part) > 1 and len(found) > MAX_ROWS:
             half = len(part) // 2
             parts += [part[half:], part[:half]]
             continue

@@ -473,7 +473,9 @@ def test_no_more_policies_are_held_than_a_page_and_each_is_looked_at_once(many, 
     monkeypatch.setattr(tenants, "BATCH", 300)
     pages = []
     with_origins = tenants.with_origins
-    monkeypatch.setattr(tenants, "with_origins", lambda page, alias: pages.append(page) or with_origins(page, alias))
+    monkeypatch.setattr(
+        tenants, "with_origins", lambda page, *args, **kwargs: pages.append(page) or with_origins(page, *args, **kwargs)
+    )
     assert [policy.tenant for policy, _ in tenants.in_pages("default")] == [f"t{number:04}" for number in range(1000)]
     assert [len(page) for page in pages] == [300, 300, 300, 100]
 
