@@ -94,3 +94,31 @@ def test_another_database_can_be_named():
     assert written("--database", "default", "--tenant", "acme.example") == written()
     with pytest.raises(CommandError, match="invalid choice"):
         written("--database", "nowhere")
+
+
+# --- other servers' configuration
+
+
+def test_an_effective_policy_is_written_for_another_server(settings):
+    settings.CORS_ALLOWED_ORIGINS = ["https://settings.example"]
+    config = written("--format", "nginx", "--tenant", "acme.example")
+    assert r"a\.example" in config
+    assert r"settings\.example" in config
+    assert config.endswith("\n")
+    assert "acme.example" not in written("--format", "caddy")
+
+
+def test_what_to_know_of_a_config_without_comments_is_told_beside_it():
+    errors = io.StringIO()
+    out = io.StringIO()
+    call_command("cors_export", "--format", "s3", "--tenant", "acme.example", stdout=out, stderr=errors)
+    assert "export it again" in errors.getvalue()
+    assert "https://a.example" in json.dumps(json.loads(out.getvalue()))
+
+
+def test_a_config_is_one_policys():
+    TenantPolicy.objects.create(tenant="b.example")
+    said = failed("--format", "apache", "--tenant", "acme.example", "--tenant", "b.example")
+    assert said == "--format apache takes one --tenant, and no --database: it writes what is served"
+    assert failed("--format", "apache", "--database", "default") == said
+    assert failed("--format", "apache", "--tenant", "acme.exampel").endswith("did you mean 'acme.example'?")
