@@ -5,8 +5,9 @@ import io
 import json
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 
-from django_cors_policy.audit.tenants import database, in_pages
+from django_cors_policy.audit.tenants import in_pages
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from django_cors_policy.reading import database
 from django_cors_policy.transfer.rows import ORIGIN, ORIGINS, PATTERN, POLICY, TENANT, as_cell, values_of
 
 _Stored = Iterable[tuple[TenantPolicy, Sequence[AllowedOrigin]]]
