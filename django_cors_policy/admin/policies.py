@@ -25,7 +25,7 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import history
-from django_cors_policy.admin import risk
+from django_cors_policy.admin import files, risk
 from django_cors_policy.admin.access import manages, only_managed, tenants_of
 from django_cors_policy.admin.forms import REASON_LENGTH, OriginFormSet, PolicyForm
 from django_cors_policy.cors.lint import Severity
@@ -45,7 +45,7 @@ class Page:
     view: Callable[["TenantPolicyAdmin", HttpRequest, TenantPolicy], HttpResponseBase]
 
 
-PAGES: tuple[Page, ...] = ()
+PAGES: tuple[Page, ...] = (Page("export", _("Export"), files.export_policy),)
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -107,6 +107,7 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     paginator = BoundedPaginator
     show_full_result_count = False
     formfield_overrides: ClassVar = {TextField: {"widget": AdminTextareaWidget({"rows": 3})}}
+    change_list_template = "admin/django_cors_policy/tenantpolicy/change_list.html"
     change_form_template = "admin/django_cors_policy/tenantpolicy/change_form.html"
     fieldsets = (
         (None, {"fields": ("tenant", ("enabled", "shadow"), "allow_credentials", "note")}),
@@ -154,7 +155,11 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             path(f"<path:object_id>/{page.name}/", view(partial(self._page, page)), name=f"{name}_{page.name}")
             for page in PAGES
         ]
-        return [*pages, *super().get_urls()]
+        lists = [
+            path("export/", view(partial(files.export_all, self)), name=f"{name}_export_all"),
+            path("import/", view(partial(files.import_all, self)), name=f"{name}_import"),
+        ]
+        return [*lists, *pages, *super().get_urls()]
 
     def _page(self, page: Page, request: HttpRequest, object_id: str) -> HttpResponseBase:
         policy = self.get_object(request, unquote(object_id))
@@ -188,6 +193,10 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         return super().render_change_form(request, context, *args, **kwargs)
 
     # --- the list
+
+    def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
+        context = {**(extra_context or {}), "may_import": files.may_import(self, request)}
+        return super().changelist_view(request, context)
 
     @admin.display(description=_("origins"), ordering="enabled_origins")
     def origin_count(self, policy: Any) -> int:
