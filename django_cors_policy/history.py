@@ -14,6 +14,7 @@ from typing import Any
 from django.db import models, router, transaction
 from django.dispatch import Signal
 from django.utils import timezone
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy.feed import EVERYTHING, MAX_NAMED, TENANT_LENGTH, NeverInFixtures
@@ -67,7 +68,7 @@ class PolicyHistory(models.Model):
         indexes = (models.Index(fields=("tenant", "-id"), name="cors_policy_history_tenant"),)
 
     def __str__(self) -> str:
-        return f"{self.pk}: {self.tenant or 'many tenants'}"
+        return f"{self.pk}: {self.tenant or gettext('many tenants')}"
 
 
 @dataclass(slots=True)

@@ -29,6 +29,7 @@ from django_cors_policy.feed import EVERYTHING, TENANT_LENGTH, PolicyChange, Pol
 from django_cors_policy.history import ORIGIN, POLICY, PolicyHistory, Row, State
 from django_cors_policy.inbox import BlockedOrigin
 from django_cors_policy.recorded import TOLD, RecordedModel, RecordedQuerySet, parts, rows_of, tenants_of
+from django_cors_policy.wording import said
 
 __all__ = [
     "AllowedOrigin",
@@ -204,7 +205,7 @@ class TenantPolicy(RecordedModel):
         errors: dict[str, list[str]] = {}
         for name in ("allow_methods", "allow_headers", "expose_headers"):
             if len(getattr(self, name) or "") > NAMES_LENGTH:
-                errors[name] = [gettext("A list of names has at most %d characters.") % NAMES_LENGTH]
+                errors[name] = [gettext("A list of names has at most %(most)d characters.") % {"most": NAMES_LENGTH}]
         if errors:
             raise ValidationError(errors)  # before work is done on each name
         if fault := self._clean_tenant():
@@ -215,7 +216,7 @@ class TenantPolicy(RecordedModel):
             except InvalidPolicy as invalid:
                 for error in invalid.errors:
                     field = "max_age" if error.field == "preflight_max_age" else error.field
-                    errors.setdefault(field, []).append(error.message)
+                    errors.setdefault(field, []).append(said(error))
         if errors:
             raise ValidationError(errors)
 
@@ -311,7 +312,7 @@ class AllowedOrigin(RecordedModel):
                 others = AllowedOrigin.objects.filter(policy_id=self.policy_id).count()
                 check_count(others + 1, conf.current().limits, pattern)
         except (PatternError, LimitError) as error:
-            raise ValidationError({"pattern": error.message}) from error
+            raise ValidationError({"pattern": said(error)}) from error
         self.pattern = str(pattern)
 
 

@@ -13,6 +13,7 @@ from django_cors_policy.admin.risk import ask_why, new_and_grave
 from django_cors_policy.cors import LimitError, check_count
 from django_cors_policy.history import PolicyHistory
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from django_cors_policy.wording import said
 
 REASON_LENGTH = 1000  # characters
 
@@ -62,17 +63,17 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _conflict(self) -> str:
         last = PolicyHistory.objects.filter(tenant=self.stored.tenant).first() if self.stored else None
-        said = gettext("This policy has been changed since you opened it, so nothing was saved.")
+        conflict = gettext("This policy has been changed since you opened it, so nothing was saved.")
         if last is not None and last.actor:
-            said += " " + gettext("The last change is by %(who)s.") % {"who": last.actor}
-        return said + " " + gettext("Open it anew, in another tab, and make your changes there.")
+            conflict += " " + gettext("The last change is by %(who)s.") % {"who": last.actor}
+        return conflict + " " + gettext("Open it anew, in another tab, and make your changes there.")
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
         if not self.has_rows and not self.errors:
             origins = [] if self.stored is None else list(self.stored.origins.all())
-            if said := self.missing_reason(origins):
-                self.add_error("reason", said)
+            if missing := self.missing_reason(origins):
+                self.add_error("reason", missing)
 
     def missing_reason(self, origins: list[AllowedOrigin]) -> str | None:
         """Say what of high severity would be new, with these origins, where no reason is given for it."""
@@ -116,8 +117,8 @@ class OriginFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
             try:
                 check_count(len(seen), limits, pattern)
             except LimitError as error:
-                form.add_error("pattern", error.message)
+                form.add_error("pattern", said(error))
         policy_form: PolicyForm = self.instance.form
-        if not policy_form.errors and not any(self.errors) and (said := policy_form.missing_reason(origins)):
-            policy_form.add_error("reason", said)
-            raise ValidationError(said, code="reason")  # the policy's own form has been found valid by now
+        if not policy_form.errors and not any(self.errors) and (missing := policy_form.missing_reason(origins)):
+            policy_form.add_error("reason", missing)
+            raise ValidationError(missing, code="reason")  # the policy's own form has been found valid by now

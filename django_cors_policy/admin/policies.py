@@ -21,6 +21,7 @@ from django.http.response import HttpResponseBase
 from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
+from django.utils.html import format_html
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
@@ -28,7 +29,7 @@ from django_cors_policy import history
 from django_cors_policy.admin import files, risk
 from django_cors_policy.admin.access import manages, only_managed, tenants_of
 from django_cors_policy.admin.forms import REASON_LENGTH, OriginFormSet, PolicyForm
-from django_cors_policy.cors.lint import Severity
+from django_cors_policy.cors.lint import Finding, Severity
 from django_cors_policy.feed import lock
 from django_cors_policy.history import Action
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
@@ -228,20 +229,20 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 live = TenantPolicy.objects.get(pk=policy.pk)
                 live.enabled = True
                 if grave := risk.new_and_grave(live, list(policy.origins.all()), policy):
-                    said = gettext("Nothing was enabled. %(tenant)s: %(why)s")
-                    self.message_user(request, said % {"tenant": policy, "why": risk.ask_why(grave)}, messages.ERROR)
+                    refused = gettext("Nothing was enabled, because of %(tenant)s.") % {"tenant": policy}
+                    self.message_user(request, format_html("{} {}", refused, risk.ask_why(grave)), messages.ERROR)
                     return
         with history.change(actor=request.user.get_username(), action=Action.ADMIN, reason=reason):
             changed = TenantPolicy.objects.filter(pk__in=[policy.pk for policy in policies])
             changed.update(enabled=enabled, updated_at=timezone.now())  # as a save would
         for policy in policies:
-            self.log_change(request, policy, "Enabled." if enabled else "Disabled.")
+            self.log_change(request, policy, gettext("Enabled.") if enabled else gettext("Disabled."))
         count = len(policies)
         if enabled:
-            message = ngettext("%d policy was enabled.", "%d policies were enabled.", count) % count
+            message = ngettext("%(count)d policy was enabled.", "%(count)d policies were enabled.", count)
         else:
-            message = ngettext("%d policy was disabled.", "%d policies were disabled.", count) % count
-        self.message_user(request, message, messages.SUCCESS)
+            message = ngettext("%(count)d policy was disabled.", "%(count)d policies were disabled.", count)
+        self.message_user(request, message % {"count": count}, messages.SUCCESS)
 
     # --- a change, with its history
 
@@ -285,13 +286,24 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         unwise = [found for found in risk.findings(policy) if found.severity is not Severity.INFO]
         for _code, group in groupby(unwise, key=lambda found: found.rule.code):
             first, *others = group
-            text = f"{first.rule.code} ({risk.SEVERITIES[first.severity]}): {first.message} {first.hint}"
-            if others:
-                named = ", ".join(found.subject for found in others[:MAX_NAMED])
-                more = len(others) - MAX_NAMED
-                text += " " + gettext("The same: %(named)s") % {"named": named}
-                text += " " + gettext("and %(more)d more.") % {"more": more} if more > 0 else "."
+            text = format_html(
+                '{} ({}): <span lang="en">{} {}</span>{}',
+                first.rule.code,
+                risk.SEVERITIES[first.severity],
+                first.message,
+                first.hint,
+                f" {_the_same(others)}" if others else "",
+            )
             self.message_user(request, text, messages.WARNING)
+
+
+def _the_same(others: list[Finding]) -> str:
+    named = ", ".join(found.subject for found in others[:MAX_NAMED])
+    more = len(others) - MAX_NAMED
+    if more <= 0:
+        return gettext("The same: %(named)s.") % {"named": named}
+    said = ngettext("The same: %(named)s and %(more)d more.", "The same: %(named)s and %(more)d more.", more)
+    return said % {"named": named, "more": more}
 
 
 def _is_managed(request: HttpRequest, policy: TenantPolicy | None) -> bool:

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from django.utils.html import format_html
+from django.utils.safestring import SafeString
 from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
 
 from django_cors_policy.audit import policy_findings
@@ -34,17 +35,17 @@ def findings(policy: TenantPolicy, origins: Iterable[AllowedOrigin] | None = Non
         return []
 
 
-def ask_why(grave: list[Finding]) -> str:
-    """Ask for the reason of something of high severity."""
+def ask_why(grave: list[Finding]) -> SafeString:
+    """Ask, in HTML, for the reason of something of high severity."""
     first = grave[0]
-    said = gettext("Give a reason for this: %(code)s (%(severity)s), %(subject)s. %(message)s") % {
+    asked = gettext("Give a reason for this: %(code)s (%(severity)s), %(subject)s.") % {
         "code": first.rule.code,
         "severity": SEVERITIES[first.severity],
         "subject": first.subject,
-        "message": first.message,
     }
     more = len(grave) - 1
-    return said + " " + ngettext("And %d more.", "And %d more.", more) % more if more else said
+    others = " " + ngettext("And %(more)d more.", "And %(more)d more.", more) % {"more": more} if more else ""
+    return format_html('{} <span lang="en">{}</span>{}', asked, first.message, others)
 
 
 def new_and_grave(policy: TenantPolicy, origins: list[AllowedOrigin], stored: TenantPolicy | None) -> list[Finding]:

@@ -9,6 +9,7 @@ from django.contrib.sessions.middleware import SessionMiddleware
 from django.middleware.csrf import CsrfViewMiddleware
 from django.urls import get_script_prefix, reverse
 from django.utils.http import is_same_domain
+from django.utils.translation import gettext_noop
 
 from django_cors_policy import conf
 from django_cors_policy.audit.report import one_line
@@ -30,49 +31,57 @@ PROXY_HEADER_ALLOWED = Rule(
     "CORS306",
     "proxy-header-allowed",
     (Severity.MEDIUM,),
-    "A page may set a header that Django believes of the proxy in front.",
+    gettext_noop("A page may set a header that Django believes of the proxy in front."),
     346,
 )
 CSRF_ORIGIN_MISSING = Rule(
     "CORS408",
     "csrf-origin-missing",
     (Severity.MEDIUM,),
-    "An origin with credentials and unsafe methods that CSRF_TRUSTED_ORIGINS does not hold.",
+    gettext_noop("An origin with credentials and unsafe methods that CSRF_TRUSTED_ORIGINS does not hold."),
     None,
 )
 CSRF_WIDER = Rule(
     "CORS409",
     "csrf-wider-than-cors",
     (Severity.LOW,),
-    "CSRF_TRUSTED_ORIGINS holds an origin that CORS does not allow.",
+    gettext_noop("CSRF_TRUSTED_ORIGINS holds an origin that CORS does not allow."),
     346,
 )
 CSRF_HEADER_MISSING = Rule(
     "CORS410",
     "csrf-header-missing",
     (Severity.MEDIUM,),
-    "Credentials and unsafe methods are allowed, and the header of the CSRF token is not.",
+    gettext_noop("Credentials and unsafe methods are allowed, and the header of the CSRF token is not."),
     None,
 )
 SAMESITE_BLOCKS = Rule(
     "CORS411",
     "samesite-blocks-cookies",
     (Severity.MEDIUM,),
-    "Credentials are allowed to another site, and SameSite keeps the cookies back.",
+    gettext_noop("Credentials are allowed to another site, and SameSite keeps the cookies back."),
     None,
 )
 SAMESITE_NONE_INSECURE = Rule(
-    "CORS412", "samesite-none-insecure", (Severity.HIGH,), "A cookie is SameSite=None without Secure.", None
+    "CORS412",
+    "samesite-none-insecure",
+    (Severity.HIGH,),
+    gettext_noop("A cookie is SameSite=None without Secure."),
+    None,
 )
 COOKIE_DOMAIN = Rule(
     "CORS413",
     "cookie-domain-wildcard",
     (Severity.MEDIUM,),
-    "The session cookie goes to every subdomain that a wildcard with credentials allows.",
+    gettext_noop("The session cookie goes to every subdomain that a wildcard with credentials allows."),
     942,
 )
 ADMIN_COVERED = Rule(
-    "CORS416", "admin-covered", (Severity.MEDIUM,), "The admin's pages lie under a policy with credentials.", 942
+    "CORS416",
+    "admin-covered",
+    (Severity.MEDIUM,),
+    gettext_noop("The admin's pages lie under a policy with credentials."),
+    942,
 )
 RULES = (
     PROXY_HEADER_ALLOWED,

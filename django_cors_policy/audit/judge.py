@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from django.utils.translation import gettext_noop
+
 from django_cors_policy.audit.battery import Hostile
 from django_cors_policy.audit.report import one_line
 from django_cors_policy.audit.written import Grants
@@ -17,66 +19,72 @@ HOSTILE_SERVED = Rule(
     "CORS501",
     "hostile-origin-served",
     (_CRITICAL, _MEDIUM, _LOW),
-    "An origin that no written policy grants gets headers that let it read the answer.",
+    gettext_noop("An origin that no written policy grants gets headers that let it read the answer."),
     942,
 )
 PREFLIGHT_FAILS = Rule(
     "CORS502",
     "preflight-fails",
     (_HIGH,),
-    "A preflight that a policy allows is refused, redirected, or answered without a header that it needs.",
+    gettext_noop(
+        "A preflight that a policy allows is refused, redirected, or answered without a header that it needs."
+    ),
     None,
 )
 VARY_MISSING = Rule(
-    "CORS503", "vary-missing", (_HIGH, _MEDIUM), "Answers differ by Origin, and Vary does not say so.", 524
+    "CORS503",
+    "vary-missing",
+    (_HIGH, _MEDIUM),
+    gettext_noop("Answers differ by Origin, and Vary does not say so."),
+    524,
 )
 HAND_SET = Rule(
     "CORS504",
     "hand-set-header",
     (_HIGH, _MEDIUM),
-    "A view or another middleware writes CORS headers by itself.",
+    gettext_noop("A view or another middleware writes CORS headers by itself."),
     942,
 )
 DUPLICATE_HEADER = Rule(
     "CORS505",
     "duplicate-header",
     (_MEDIUM, _LOW),
-    "Access-Control-Allow-Origin has more than one value: browsers refuse it.",
+    gettext_noop("Access-Control-Allow-Origin has more than one value: browsers refuse it."),
     None,
 )
 ERROR_WITHOUT_HEADERS = Rule(
     "CORS506",
     "error-without-headers",
     (_MEDIUM,),
-    "An error, redirect or other answer lacks the headers of an allowed origin.",
+    gettext_noop("An error, redirect or other answer lacks the headers of an allowed origin."),
     None,
 )
 CROSS_TENANT = Rule(
     "CORS507",
     "cross-tenant",
     (_CRITICAL, _HIGH),
-    "One tenant's origin is served on another's host, which does not grant it.",
+    gettext_noop("One tenant's origin is served on another's host, which does not grant it."),
     346,
 )
 CACHED_REPLAYED = Rule(
     "CORS508",
     "cached-answer-replayed",
     (_HIGH,),
-    "A cached answer carries another origin's headers, or lacks them.",
+    gettext_noop("A cached answer carries another origin's headers, or lacks them."),
     524,
 )
 BAD_CREDENTIALS = Rule(
     "CORS509",
     "bad-credentials-header",
     (_MEDIUM, _LOW),
-    "Access-Control-Allow-Credentials is another value than true, or stands beside a *.",
+    gettext_noop("Access-Control-Allow-Credentials is another value than true, or stands beside a *."),
     942,
 )
 PATH_VARIANT = Rule(
     "CORS510",
     "path-variant",
     (_HIGH,),
-    "Another spelling of a path reaches the same view under another policy.",
+    gettext_noop("Another spelling of a path reaches the same view under another policy."),
     346,
 )
 RULES = (

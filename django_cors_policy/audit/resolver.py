@@ -11,6 +11,7 @@ from django.conf import settings
 from django.core.handlers.wsgi import WSGIRequest
 from django.db import connections
 from django.http.request import HttpHeaders
+from django.utils.translation import gettext_noop
 
 from django_cors_policy import conf
 from django_cors_policy.audit.report import one_line
@@ -23,7 +24,7 @@ RESOLVER_FAILS = Rule(
     "CORS417",
     "resolver-fails",
     (Severity.HIGH,),
-    "The tenant resolver cannot be imported, raises, queries, or needs more than the host and the path.",
+    gettext_noop("The tenant resolver cannot be imported, raises, queries, or needs more than the host and the path."),
     None,
 )
 RULES = (RESOLVER_FAILS,)

@@ -10,6 +10,7 @@ from importlib.util import find_spec
 
 from django.conf import settings
 from django.db import connections, router
+from django.utils.translation import gettext_noop
 
 from django_cors_policy import conf
 from django_cors_policy.audit import cookies, resolver
@@ -18,34 +19,40 @@ from django_cors_policy.cors.lint import Finding, Rule, Severity, lint
 from django_cors_policy.models import TenantPolicy
 
 UNKNOWN_SETTING = Rule(
-    "CORS115", "unknown-setting", (Severity.HIGH, Severity.LOW), "A CORS_* setting that nobody reads.", None
+    "CORS115",
+    "unknown-setting",
+    (Severity.HIGH, Severity.LOW),
+    gettext_noop("A CORS_* setting that nobody reads."),
+    None,
 )
 WRONG_TYPE = Rule(
     "CORS116",
     "wrong-type",
     (Severity.HIGH,),
-    "A setting of another type than it should have: its safe default is used.",
+    gettext_noop("A setting of another type than it should have: its safe default is used."),
     None,
 )
 READ_ELSEWHERE = Rule(
     "CORS419",
     "policies-read-elsewhere",
     (Severity.HIGH,),
-    "The policies are read from another database than the router writes them to.",
+    gettext_noop("The policies are read from another database than the router writes them to."),
     None,
 )
 DEBUG = Rule(
     "CORS415",
     "debug",
     (Severity.HIGH,),
-    "DEBUG is on while any origin, or any of a public suffix, may read the tracebacks.",
+    gettext_noop("DEBUG is on while any origin, or any of a public suffix, may read the tracebacks."),
     942,
 )
 STALENESS = Rule(
     "CORS418",
     "staleness",
     (Severity.MEDIUM,),
-    "A change of a stored policy takes long to be obeyed, or an outage ends before the next look at the database.",
+    gettext_noop(
+        "A change of a stored policy takes long to be obeyed, or an outage ends before the next look at the database."
+    ),
     None,
 )
 RULES = (UNKNOWN_SETTING, WRONG_TYPE, DEBUG, STALENESS, READ_ELSEWHERE)

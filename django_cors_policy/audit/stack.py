@@ -14,6 +14,7 @@ from django.middleware.http import ConditionalGetMiddleware
 from django.middleware.locale import LocaleMiddleware
 from django.middleware.security import SecurityMiddleware
 from django.utils.module_loading import import_string
+from django.utils.translation import gettext_noop
 
 from django_cors_policy import conf
 from django_cors_policy.cors.lint import Finding, Rule, Severity
@@ -23,48 +24,54 @@ MIDDLEWARE_MISSING = Rule(
     "CORS401",
     "middleware-missing",
     (Severity.HIGH,),
-    "The app is installed and its middleware is not, or the other way round.",
+    gettext_noop("The app is installed and its middleware is not, or the other way round."),
     None,
 )
 BELOW_REDIRECTING = Rule(
     "CORS402",
     "below-redirecting-middleware",
     (Severity.HIGH,),
-    "A middleware that redirects stands above: a preflight must not be redirected.",
+    gettext_noop("A middleware that redirects stands above: a preflight must not be redirected."),
     None,
 )
 BELOW_AUTHENTICATION = Rule(
     "CORS403",
     "below-authentication",
     (Severity.HIGH, Severity.LOW),
-    "A middleware that may refuse a request without a session or token stands above: a preflight carries neither.",
+    gettext_noop(
+        "A middleware that may refuse a request without a session or token stands above: a preflight carries neither."
+    ),
     None,
 )
 BELOW_CACHE = Rule(
     "CORS404",
     "below-cache",
     (Severity.HIGH, Severity.LOW),
-    "A cache stands above and replays answers with the headers of an origin that may be revoked.",
+    gettext_noop("A cache stands above and replays answers with the headers of an origin that may be revoked."),
     524,
 )
 BELOW_STATIC = Rule(
-    "CORS405", "below-static", (Severity.LOW,), "WhiteNoise stands above and answers files with a * of its own.", None
+    "CORS405",
+    "below-static",
+    (Severity.LOW,),
+    gettext_noop("WhiteNoise stands above and answers files with a * of its own."),
+    None,
 )
 BELOW_CONDITIONAL_GET = Rule(
     "CORS406",
     "below-conditional-get",
     (Severity.LOW,),
-    "ConditionalGetMiddleware stands above: its 304 loses the headers.",
+    gettext_noop("ConditionalGetMiddleware stands above: its 304 loses the headers."),
     None,
 )
 SECOND_CORS = Rule(
-    "CORS407", "second-cors", (Severity.HIGH,), "Another CORS package or middleware is active too.", None
+    "CORS407", "second-cors", (Severity.HIGH,), gettext_noop("Another CORS package or middleware is active too."), None
 )
 ANY_HOST = Rule(
     "CORS414",
     "any-host-with-host-tenants",
     (Severity.HIGH,),
-    "ALLOWED_HOSTS allows every host while the tenant is read from the host.",
+    gettext_noop("ALLOWED_HOSTS allows every host while the tenant is read from the host."),
     346,
 )
 RULES = (

@@ -3,6 +3,8 @@
 from collections.abc import Collection, Sequence
 from datetime import date
 
+from django.utils.translation import gettext_noop
+
 from django_cors_policy import conf
 from django_cors_policy.audit.naming import UnknownName, code_of, codes_of
 from django_cors_policy.audit.report import Report, Suppressed, one_line
@@ -14,7 +16,7 @@ STALE_SUPPRESSION = Rule(
     "CORS119",
     "stale-suppression",
     (Severity.LOW,),
-    "An entry of CORS_AUDIT_SUPPRESS has no reason, is past its date, or matches nothing any more.",
+    gettext_noop("An entry of CORS_AUDIT_SUPPRESS has no reason, is past its date, or matches nothing any more."),
     None,
 )
 RULES = (STALE_SUPPRESSION,)

@@ -8,6 +8,7 @@ from django.conf import settings as django_settings
 from django.db.models import Count, Max, Min, Q, QuerySet
 from django.http import HttpRequest
 from django.utils import timezone
+from django.utils.translation import gettext_noop
 
 from django_cors_policy import conf, tenants
 from django_cors_policy.audit import cookies
@@ -33,31 +34,43 @@ STORED_ORIGIN_INVALID = Rule(
     "CORS601",
     "stored-origin-invalid",
     (Severity.HIGH,),
-    "A stored entry that does not compile: it is not served.",
+    gettext_noop("A stored entry that does not compile: it is not served."),
     None,
 )
 EXCEEDS_LIMITS = Rule(
     "CORS602",
     "exceeds-limits",
     (Severity.HIGH,),
-    "A stored entry beyond CORS_TENANT_LIMITS: it is not served.",
+    gettext_noop("A stored entry beyond CORS_TENANT_LIMITS: it is not served."),
     None,
 )
 MAX_AGE_DELAYS = Rule(
     "CORS308",
     "max-age-delays-revocation",
     (Severity.LOW,),
-    "A stored policy's preflights outlive a revocation for long.",
+    gettext_noop("A stored policy's preflights outlive a revocation for long."),
     None,
 )
 EXPIRED_ORIGIN = Rule(
-    "CORS603", "expired-origin", (Severity.INFO,), "A stored entry has expired and is enabled still.", None
+    "CORS603",
+    "expired-origin",
+    (Severity.INFO,),
+    gettext_noop("A stored entry has expired and is enabled still."),
+    None,
 )
-UNREACHABLE_TENANT = Rule("CORS604", "unreachable-tenant", (Severity.LOW,), "No request can be for this tenant.", None)
+UNREACHABLE_TENANT = Rule(
+    "CORS604", "unreachable-tenant", (Severity.LOW,), gettext_noop("No request can be for this tenant."), None
+)
 SHARED_ORIGIN = Rule(
-    "CORS605", "shared-origin", (Severity.INFO,), "The policies of several tenants hold the same origin.", None
+    "CORS605",
+    "shared-origin",
+    (Severity.INFO,),
+    gettext_noop("The policies of several tenants hold the same origin."),
+    None,
 )
-STORE_UNREADABLE = Rule("CORS606", "store-unreadable", (Severity.HIGH,), "The stored policies cannot be read.", None)
+STORE_UNREADABLE = Rule(
+    "CORS606", "store-unreadable", (Severity.HIGH,), gettext_noop("The stored policies cannot be read."), None
+)
 RULES = (
     MAX_AGE_DELAYS,
     STORED_ORIGIN_INVALID,

@@ -15,10 +15,19 @@
     └── InvalidPolicy          all of a policy's entries together: .errors
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 
 _SHOWN = 200
+
+
+def gettext_noop(text: str) -> str:
+    """Mark a sentence for translation, as makemessages knows it; it stays what it is, for here is no Django."""
+    return text
+
+
+_SAID = "%(value)s: %(text)s."
+_SAID_WITH_ANSWER = gettext_noop("%(value)s: %(text)s; write %(canonical)s.")
 
 
 def quoted(value: object) -> str:
@@ -95,17 +104,35 @@ class PolicyError(ValueError):
     """One entry that cannot be served as it is written.
 
     ``value`` is what was written, ``reason`` says what is wrong in one word, ``field`` is the PolicySpec field it
-    stands in, ``canonical`` the spelling to use instead, or None where no spelling would make it right.
+    stands in, ``canonical`` the spelling to use instead, or None where no spelling would make it right. ``message`` is
+    the whole sentence in English, made of ``text``, which is the same whatever was written, and its ``params``.
     """
 
     field: str
 
-    def __init__(self, value: object, reason: StrEnum, message: str, canonical: str | None = None) -> None:
+    def __init__(
+        self,
+        value: object,
+        reason: StrEnum,
+        text: str,
+        canonical: str | None = None,
+        params: Mapping[str, object] | None = None,
+    ) -> None:
         self.value = value
         self.reason = reason
+        self.text = text
         self.canonical = canonical
-        self.message = f"{quoted(value)}: {message}" + (f"; write {quoted(canonical)}" if canonical else "") + "."
+        self.params = params or {}
+        self.message = self.said(gettext_noop)
         super().__init__(self.message)
+
+    def said(self, gettext: Callable[[str], str]) -> str:
+        """Say what is wrong and what to write instead, in the language that ``gettext`` translates to."""
+        return gettext(_SAID_WITH_ANSWER if self.canonical else _SAID) % {
+            "value": quoted(self.value),
+            "text": gettext(self.text) % self.params,
+            "canonical": quoted(self.canonical),
+        }
 
 
 class PatternError(PolicyError):
@@ -163,9 +190,15 @@ class LimitError(PolicyError):
     """An entry beyond what a tenant's policy may hold (CORS_TENANT_LIMITS)."""
 
     def __init__(
-        self, value: object, reason: LimitReason, message: str, field: str, canonical: str | None = None
+        self,
+        value: object,
+        reason: LimitReason,
+        text: str,
+        field: str,
+        canonical: str | None = None,
+        params: Mapping[str, object] | None = None,
     ) -> None:
-        super().__init__(value, reason, message, canonical)
+        super().__init__(value, reason, text, canonical, params)
         self.field = field
 
 

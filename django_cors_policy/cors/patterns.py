@@ -9,7 +9,7 @@ from typing import NoReturn
 import idna
 from publicsuffixlist import PSLFILE, PublicSuffixList
 
-from .errors import PatternError, PatternReason, RegexError, RegexReason, quoted
+from .errors import PatternError, PatternReason, RegexError, RegexReason, gettext_noop, quoted
 from .origins import (
     DEFAULT_PORTS,
     MAX_HOST,
@@ -123,30 +123,37 @@ def is_plain_origin(text: str) -> bool:
 
 # --- what is wrong with a pattern, and what was meant --------------------------------------------------------------
 
-_MESSAGES = {
-    PatternReason.NOT_TEXT: "an origin pattern is a string",
-    PatternReason.EMPTY: "an origin pattern is not empty",
-    PatternReason.TOO_LONG: f"an origin pattern has at most {MAX_PATTERN} characters and its host {MAX_HOST}",
-    PatternReason.NULL: "the null origin stands for every sandboxed page and is never served; "
-    "serve the page that sends it from an origin of its own",
-    PatternReason.WHITESPACE: "an origin holds no white space",
-    PatternReason.MISSING_COMMA: "these are two origins; a comma is missing between two strings",
-    PatternReason.MISSING_SCHEME: "an origin begins with its scheme, such as https://",
-    PatternReason.SCHEME: "an origin begins with https:// or http://, or is an app's or extension's own, without any *",
-    PatternReason.MISSING_HOST: "an origin has a host",
-    PatternReason.HOST: "the host is no name and no address that a browser sends",
-    PatternReason.WILDCARD: "a wildcard stands for whole labels at the start (https://*.example.com), for the port "
-    "(http://localhost:*), or alone (*)",
-    PatternReason.PORT: "a port is a number from 0 to 65535 without leading zeros, or *",
-    PatternReason.USERINFO: "an origin holds no user name",
-    PatternReason.PATH: "an origin ends with its host or port and has no path, query or fragment",
-    PatternReason.TRAILING_DOT: "a host that ends in a dot is another origin than the one without",
-    PatternReason.IP_SPELLING: "browsers send an IP address in its canonical spelling",
-    PatternReason.UNICODE: "browsers send a host in its ASCII form",
-    PatternReason.CASE: "browsers send scheme and host in lower case",
-    PatternReason.DEFAULT_PORT: "browsers leave the scheme's default port out",
-    PatternReason.TRAILING_SLASH: "an origin does not end with a slash",
+_TEXTS = {
+    PatternReason.NOT_TEXT: gettext_noop("an origin pattern is a string"),
+    PatternReason.EMPTY: gettext_noop("an origin pattern is not empty"),
+    PatternReason.TOO_LONG: gettext_noop("an origin pattern has at most %(most)d characters and its host %(host)d"),
+    PatternReason.NULL: gettext_noop(
+        "the null origin stands for every sandboxed page and is never served; "
+        "serve the page that sends it from an origin of its own"
+    ),
+    PatternReason.WHITESPACE: gettext_noop("an origin holds no white space"),
+    PatternReason.MISSING_COMMA: gettext_noop("these are two origins; a comma is missing between two strings"),
+    PatternReason.MISSING_SCHEME: gettext_noop("an origin begins with its scheme, such as https://"),
+    PatternReason.SCHEME: gettext_noop(
+        "an origin begins with https:// or http://, or is an app's or extension's own, without any *"
+    ),
+    PatternReason.MISSING_HOST: gettext_noop("an origin has a host"),
+    PatternReason.HOST: gettext_noop("the host is no name and no address that a browser sends"),
+    PatternReason.WILDCARD: gettext_noop(
+        "a wildcard stands for whole labels at the start (https://*.example.com), for the port "
+        "(http://localhost:*), or alone (*)"
+    ),
+    PatternReason.PORT: gettext_noop("a port is a number from 0 to 65535 without leading zeros, or *"),
+    PatternReason.USERINFO: gettext_noop("an origin holds no user name"),
+    PatternReason.PATH: gettext_noop("an origin ends with its host or port and has no path, query or fragment"),
+    PatternReason.TRAILING_DOT: gettext_noop("a host that ends in a dot is another origin than the one without"),
+    PatternReason.IP_SPELLING: gettext_noop("browsers send an IP address in its canonical spelling"),
+    PatternReason.UNICODE: gettext_noop("browsers send a host in its ASCII form"),
+    PatternReason.CASE: gettext_noop("browsers send scheme and host in lower case"),
+    PatternReason.DEFAULT_PORT: gettext_noop("browsers leave the scheme's default port out"),
+    PatternReason.TRAILING_SLASH: gettext_noop("an origin does not end with a slash"),
 }
+_PARAMS = {"most": MAX_PATTERN, "host": MAX_HOST}  # of the text that names them
 _SPACE = re.compile(r"[\s\x00-\x1f\x7f]")
 # https:/a.example, https//a.example, //a.example, mailto:a: what stands before the host is a scheme, and no host.
 _MISSPELT_SCHEME = re.compile(r"/|https?[:/]|[a-z][a-z0-9+.-]*:(?![0-9*])", re.IGNORECASE)
@@ -158,7 +165,7 @@ def _refuse(value: object) -> NoReturn:
     # Only a form that would be accepted is ever suggested.
     if canonical is not None and _parse_canonical(canonical) is None:
         canonical = None
-    raise PatternError(value, reason, _MESSAGES[reason], canonical) from None
+    raise PatternError(value, reason, _TEXTS[reason], canonical, _PARAMS) from None
 
 
 def _diagnose(text: str) -> tuple[PatternReason, str | None]:
@@ -356,9 +363,10 @@ def compile_regex(value: object) -> re.Pattern[str]:
             return re.compile(value)
         except (re.error, OverflowError, RecursionError, Warning) as error:  # a warning where those are errors
             # Its message repeats parts of the expression, line breaks and all.
-            why = f"this regular expression does not compile ({quoted(str(error))})"
-            raise RegexError(value, RegexReason.SYNTAX, why) from error
-    raise RegexError(value, RegexReason.NOT_A_REGEX, "an origin regex is a string or a compiled pattern of text")
+            why = gettext_noop("this regular expression does not compile (%(error)s)")
+            raise RegexError(value, RegexReason.SYNTAX, why, params={"error": quoted(str(error))}) from error
+    why = gettext_noop("an origin regex is a string or a compiled pattern of text")
+    raise RegexError(value, RegexReason.NOT_A_REGEX, why)
 
 
 # Nothing in common but that they are origins.

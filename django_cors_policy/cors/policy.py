@@ -2,7 +2,7 @@
 
 import re
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from .errors import (
@@ -21,6 +21,7 @@ from .errors import (
     PatternError,
     PolicyError,
     RegexError,
+    gettext_noop,
 )
 from .names import is_token
 from .origins import is_loopback
@@ -141,6 +142,8 @@ def compile_policy(
 
 
 _Headers = tuple[tuple[str, str], ...]
+_METHOD = gettext_noop("a method is made of letters, digits and %(signs)s alone")
+_HEADER_NAME = gettext_noop("a header name is made of letters, digits and %(signs)s alone")
 
 
 def _compile_rest(
@@ -148,11 +151,9 @@ def _compile_rest(
 ) -> tuple[bool, _Headers, _Headers]:
     """Compile all but the origins: whether credentials are allowed, and the headers of both kinds of requests."""
     allow_credentials = _compile_credentials(spec, limits, open_entry, errors)
-    methods = _tokens(spec.allow_methods, MethodError, MethodReason.NOT_A_TOKEN, "a method", errors)
-    headers = _tokens(spec.allow_headers, HeaderNameError, HeaderNameReason.NOT_A_TOKEN, "a header name", errors)
-    exposed = _tokens(
-        spec.expose_headers, ExposedHeaderNameError, HeaderNameReason.NOT_A_TOKEN, "a header name", errors
-    )
+    methods = _tokens(spec.allow_methods, MethodError, MethodReason.NOT_A_TOKEN, _METHOD, errors)
+    headers = _tokens(spec.allow_headers, HeaderNameError, HeaderNameReason.NOT_A_TOKEN, _HEADER_NAME, errors)
+    exposed = _tokens(spec.expose_headers, ExposedHeaderNameError, HeaderNameReason.NOT_A_TOKEN, _HEADER_NAME, errors)
     max_age = _compile_max_age(spec, limits, errors)
     actual, preflight = [], []
     if allow_credentials:
@@ -199,32 +200,42 @@ def check_limits(pattern: OriginPattern, limits: Limits) -> None:
     loopback = not pattern.any_origin and is_loopback(pattern.host)
     if pattern.any_origin:
         if not limits.any_origin:
-            raise _beyond(pattern, LimitReason.ANY_ORIGIN, "any origin at all is allowed", "any_origin")
+            why = gettext_noop("any origin at all is allowed (beyond CORS_TENANT_LIMITS: any_origin)")
+            raise _beyond(pattern, LimitReason.ANY_ORIGIN, why)
         return
     if pattern.scheme == "http" and not loopback and not limits.insecure_origins:
-        why = "http is not allowed here, since anyone on its way can rewrite the page"
+        why = gettext_noop(
+            "http is not allowed here, since anyone on its way can rewrite the page "
+            "(beyond CORS_TENANT_LIMITS: insecure_origins)"
+        )
         secure = str(pattern).replace("http", "https", 1) if pattern.port is None else None
-        raise _beyond(pattern, LimitReason.INSECURE_ORIGIN, why, "insecure_origins", secure)
+        raise _beyond(pattern, LimitReason.INSECURE_ORIGIN, why, secure)
     if pattern.any_port and not loopback and not limits.any_port:
-        named = str(pattern).removesuffix(":*")
-        raise _beyond(pattern, LimitReason.ANY_PORT, "a port has to be named", "any_port", named)
+        why = gettext_noop("a port has to be named (beyond CORS_TENANT_LIMITS: any_port)")
+        raise _beyond(pattern, LimitReason.ANY_PORT, why, str(pattern).removesuffix(":*"))
     if pattern.subdomains and not limits.public_suffix_wildcards and is_public_suffix(pattern.host):
-        why = f"strangers can have names under {pattern.host}"
-        raise _beyond(pattern, LimitReason.PUBLIC_SUFFIX_WILDCARD, why, "public_suffix_wildcards")
+        why = gettext_noop(
+            "strangers can have names under %(host)s (beyond CORS_TENANT_LIMITS: public_suffix_wildcards)"
+        )
+        raise _beyond(pattern, LimitReason.PUBLIC_SUFFIX_WILDCARD, why, params={"host": pattern.host})
 
 
 def check_count(number: int, limits: Limits, value: object) -> None:
     """Raise LimitError if a tenant's policy may not hold so many origins; ``value`` is the one too many."""
     if number > limits.max_origins:
-        why = f"a policy holds at most {limits.max_origins} origins (CORS_TENANT_LIMITS: max_origins)"
-        raise LimitError(str(value), LimitReason.MAX_ORIGINS, why, "allowed_origins")
+        why = gettext_noop("a policy holds at most %(most)d origins (CORS_TENANT_LIMITS: max_origins)")
+        params = {"most": limits.max_origins}
+        raise LimitError(str(value), LimitReason.MAX_ORIGINS, why, "allowed_origins", params=params)
 
 
 def _beyond(
-    pattern: OriginPattern, reason: LimitReason, why: str, limit: str, canonical: str | None = None
+    pattern: OriginPattern,
+    reason: LimitReason,
+    why: str,
+    canonical: str | None = None,
+    params: Mapping[str, object] | None = None,
 ) -> LimitError:
-    why = f"{why} (beyond CORS_TENANT_LIMITS: {limit})"
-    return LimitError(str(pattern), reason, why, "allowed_origins", canonical)
+    return LimitError(str(pattern), reason, why, "allowed_origins", canonical, params)
 
 
 def _open_entry(origins: PatternSet, regexes: list[re.Pattern[str]]) -> str | None:
@@ -242,7 +253,7 @@ def _compile_credentials(
             LimitError(
                 spec.allow_credentials,
                 LimitReason.CREDENTIALS,
-                "credentials are not for tenants here (CORS_TENANT_LIMITS: credentials)",
+                gettext_noop("credentials are not for tenants here (CORS_TENANT_LIMITS: credentials)"),
                 "allow_credentials",
             )
         )
@@ -252,7 +263,9 @@ def _compile_credentials(
             CredentialsError(
                 open_entry,
                 CredentialsReason.ANY_ORIGIN,
-                "any origin with credentials lets every site act as the visitor; it is served without credentials",
+                gettext_noop(
+                    "any origin with credentials lets every site act as the visitor; it is served without credentials"
+                ),
             )
         )
         return False
@@ -263,7 +276,7 @@ def _tokens(
     written: Sequence[object],
     error: type[MethodError | HeaderNameError],
     reason: MethodReason | HeaderNameReason,
-    what: str,
+    why: str,
     errors: list[PolicyError],
 ) -> str:
     tokens = []
@@ -271,7 +284,7 @@ def _tokens(
         if isinstance(name, str) and is_token(name):
             tokens.append(name)
         else:
-            errors.append(error(name, reason, f"{what} is made of letters, digits and !#$%&'*+-.^_`|~ alone"))
+            errors.append(error(name, reason, why, params={"signs": "!#$%&'*+-.^_`|~"}))
     # Most tenants leave the lists at their default: one string for all of them.
     return sys.intern(", ".join(tokens))
 
@@ -279,16 +292,17 @@ def _tokens(
 def _compile_max_age(spec: PolicySpec, limits: Limits | None, errors: list[PolicyError]) -> int | None:
     written = spec.preflight_max_age
     if not isinstance(written, int) or isinstance(written, bool) or not 0 <= written <= MAX_MAX_AGE:
-        why = f"a lifetime is a whole number of seconds from 0 to {MAX_MAX_AGE}"
-        errors.append(MaxAgeError(written, MaxAgeReason.NOT_SECONDS, why))
+        why = gettext_noop("a lifetime is a whole number of seconds from 0 to %(most)d")
+        errors.append(MaxAgeError(written, MaxAgeReason.NOT_SECONDS, why, params={"most": MAX_MAX_AGE}))
         return None
     if limits is not None and written > limits.max_age:
         errors.append(
             LimitError(
                 written,
                 LimitReason.MAX_AGE,
-                f"a tenant's preflights live at most {limits.max_age} seconds (CORS_TENANT_LIMITS: max_age)",
+                gettext_noop("a tenant's preflights live at most %(most)d seconds (CORS_TENANT_LIMITS: max_age)"),
                 "preflight_max_age",
+                params={"most": limits.max_age},
             )
         )
         return limits.max_age

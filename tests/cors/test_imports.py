@@ -23,7 +23,7 @@ PROTOCOL = {
     "protocol": {"errors", "origins", "names", "patterns", "policy"},
     "growth": {"origins"},
     "regexes": {"growth", "origins", "patterns"},
-    "rules": set(),
+    "rules": {"errors"},
     "lint": {"errors", "origins", "names", "patterns", "policy", "regexes", "rules"},
     # The browser's side judges the server by its headers, and shares none of its mistakes.
     "answers": {"names"},
@@ -38,7 +38,7 @@ PROTOCOL = {
 # Around it: each row may import the rows above, and nothing beside it.
 ROWS = (
     {"cors"},
-    {"conf", "defaults"},
+    {"conf", "defaults", "wording"},
     {"feed"},
     {"history", "inbox"},
     {"recorded"},
