@@ -68,7 +68,8 @@ class PolicyHistory(models.Model):
         indexes = (models.Index(fields=("tenant", "-id"), name="cors_policy_history_tenant"),)
 
     def __str__(self) -> str:
-        return f"{self.pk}: {self.tenant or gettext('many tenants')}"
+        tenant = self.tenant or gettext("many tenants")
+        return f"{self.pk}: {tenant}"
 
 
 @dataclass(slots=True)

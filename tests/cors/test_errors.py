@@ -93,6 +93,16 @@ def test_a_message_names_the_value_the_fault_and_what_to_write():
     assert str(error) == error.message == "'https://A': lower case is sent; write 'https://a'."
 
 
+def test_a_message_is_its_text_with_the_parameters():
+    error = LimitError("x", LimitReason.MAX_AGE, "at most %(most)d", "preflight_max_age", params={"most": 7})
+    assert (error.text, error.params, error.message) == ("at most %(most)d", {"most": 7}, "'x': at most 7.")
+
+
+def test_an_error_is_said_in_any_language():
+    error = PatternError("A", PatternReason.CASE, "why %(number)d", "a", {"number": 1})
+    assert error.said(lambda text: f"<{text}>") == "<'A': <why 1>; write 'a'.>"
+
+
 def test_a_message_suggests_nothing_where_nothing_is_meant():
     assert str(PatternError("", PatternReason.EMPTY, "it is empty")) == "'': it is empty."
 
