@@ -11,7 +11,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
@@ -79,9 +79,9 @@ class Example:
         return [Request(method, int(status), url, origin) for method, status, url, origin in lines]
 
 
-@pytest.fixture(scope="session")
-def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
-    folder = tmp_path_factory.mktemp("example")
+@contextmanager
+def run_example(folder: Path) -> Iterator[Example]:
+    """Start the example project with a database in a folder, and end it."""
     sites = both(*_free_ports(3))
     acme, globex = sites
     ports = {"--api-port": acme.api_port, "--port-acme": acme.front_port, "--port-globex": globex.front_port}
@@ -115,6 +115,12 @@ def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
     assert status == 0, running.output()
     assert "Traceback" not in running.output()
     assert "Warning" not in running.output()
+
+
+@pytest.fixture(scope="session")
+def example(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    with run_example(tmp_path_factory.mktemp("example")) as running:
+        yield running
 
 
 def _free_ports(count: int) -> list[int]:
