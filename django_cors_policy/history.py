@@ -72,6 +72,11 @@ class PolicyHistory(models.Model):
         return f"{self.pk}: {tenant}"
 
 
+def changes_of(tenant: str) -> models.QuerySet[PolicyHistory]:
+    """Give a tenant's changes, the newest first, and those that touched more tenants than are told."""
+    return PolicyHistory.objects.filter(tenant__in=(tenant, EVERYTHING))
+
+
 @dataclass(slots=True)
 class Change:
     """Writes that make one entry of each tenant's history; ``actor`` and ``reason`` may be set until they are kept."""

@@ -5,22 +5,28 @@ a connection of its own, as another process has.
 """
 
 import os
+import re
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from time import monotonic, sleep
 
 import pytest
 from django.conf import settings
+from django.contrib.auth.models import User
 from django.core import serializers
 from django.db import IntegrityError, OperationalError, connection, transaction
 from django.db.models import F
+from django.test import Client
+from django.urls import reverse
 from django.utils import timezone
 
 from django_cors_policy import feed, reading
 from django_cors_policy import store as store_module
 from django_cors_policy.feed import PolicyChange, PolicyRevision
+from django_cors_policy.history import PolicyHistory
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.store import PolicyStore
+from tests.admin.test_policies import page as edited_page
 
 ORIGIN = "https://app.acme.example"
 PATIENCE = 30  # seconds after which a test that waits has failed
@@ -639,6 +645,93 @@ def test_after_a_restore_the_same_revisions_are_others(acme, globex, process, re
     other(write_without_a_sequence)
     clock.advance(1)
     assert not allows(reader.get("acme"))
+
+
+# --- two who edit in the admin at once
+
+
+@pytest.fixture
+def clients(level):
+    """Give clients of two who may do all."""
+    pair = [Client(), Client()]
+    for name, client in zip(("one", "two"), pair, strict=True):
+        client.force_login(User.objects.create_superuser(name))
+    return pair
+
+
+class Pause:
+    """Stops a connection before its first statement of a kind until it is let go."""
+
+    def __init__(self, kind):
+        self.kind = re.compile(kind)
+        self.reached = threading.Event()
+        self.open = threading.Event()
+
+    def __call__(self, execute, sql, params, many, context):
+        if self.kind.match(sql) and not self.reached.is_set():
+            self.reached.set()
+            assert self.open.wait(PATIENCE)
+        return execute(sql, params, many, context)
+
+
+def pause(process, kind):
+    paused = Pause(kind)
+    process(lambda: connection.execute_wrappers.append(paused))
+    return paused
+
+
+SAVE = """UPDATE .django_cors_policy_tenantpolicy."""
+
+
+@pytest.mark.parametrize(
+    ("page", "edits"),
+    [
+        ("change", ({"note": "first"}, {"max_age": "60"})),
+        ("versions_item", ({}, {})),
+    ],
+)
+def test_of_two_requests_that_write_a_policy_at_once_the_second_is_told_of_the_first(
+    acme, process, clients, level, page, edits
+):
+    first, second = process(), process()
+    acme.note = "later"
+    acme.save()
+    entry = PolicyHistory.objects.last()
+    arguments = [acme.pk] if page == "change" else [acme.pk, entry.pk]
+    url = reverse(f"admin:django_cors_policy_tenantpolicy_{page}", args=arguments)
+    data = [edited_page(policy=acme, note="later") | edit for edit in edits]
+    paused = pause(first, SAVE)
+    saving = first.start(clients[0].post, url, data[0])
+    assert paused.reached.wait(PATIENCE)  # it has been judged, and is not written
+    waiting = second.blocks(clients[1].post, url, data[1])
+    paused.open.set()
+    assert saving.result(PATIENCE).status_code == 302
+    after = list(TenantPolicy.objects.values("note", "max_age"))
+    written = PolicyHistory.objects.count()
+    try:
+        told = waiting.result(PATIENCE)
+    except OperationalError:
+        assert level in CONFLICTS  # as everywhere under this level
+    else:
+        assert told.status_code == 200
+        assert b"has been changed since you opened" in told.content
+    assert after == [{"note": "first" if page == "change" else "", "max_age": 600}]
+    assert list(TenantPolicy.objects.values("note", "max_age")) == after
+    assert PolicyHistory.objects.count() == written
+
+
+def test_a_policy_deleted_in_the_admin_takes_the_origin_with_it_that_another_adds(acme, process, clients, level):
+    first, second = process(), process()
+    url = reverse("admin:django_cors_policy_tenantpolicy_delete", args=[acme.pk])
+    paused = pause(first, "SELECT .*django_cors_policy_allowedorigin")
+    deleting = first.start(clients[0].post, url, {"post": "yes"})
+    assert paused.reached.wait(PATIENCE)
+    adding = second.blocks(acme.origins.create, pattern="https://new.acme.example")
+    paused.open.set()
+    assert deleting.result(PATIENCE).status_code == 302
+    with pytest.raises((IntegrityError, OperationalError)):
+        adding.result(PATIENCE)
+    assert not AllowedOrigin.objects.exists()
 
 
 # --- rule 8: transactions of the reader

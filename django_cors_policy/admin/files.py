@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
 from django.db import Error
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
@@ -56,27 +55,39 @@ def export_policy(page: "TenantPolicyAdmin", request: HttpRequest, policy: Tenan
     kinds = [*FORMATS, *(configs.KINDS if tenants_of(request) is None else ())]
     kind = request.GET.get("format")
     if kind is None:
-        context = page.page_context(request, policy, gettext("Export"))
-        context["kinds"] = [(kind, TITLES[kind]) for kind in kinds]
-        return TemplateResponse(request, "admin/django_cors_policy/tenantpolicy/export.html", context)
+        return _offer(request, page.page_context(request, policy, gettext("Export")), kinds)
     if kind not in kinds:
         raise Http404
     pieces = export(kind, [policy.tenant]) if kind in FORMATS else _config(kind, policy)
     return _download(kind, pieces, f"cors-policy-{policy.pk}")
 
 
-def _config(kind: str, policy: TenantPolicy) -> Iterator[str]:
-    return (f"{line}\n" for line in configs.as_config(kind, configs.effective(policy.tenant)).lines)
+def may_export(page: "TenantPolicyAdmin", request: HttpRequest) -> bool:
+    return page.has_view_permission(request)
 
 
 def export_all(page: "TenantPolicyAdmin", request: HttpRequest) -> HttpResponseBase:
-    """Give all policies of the user's tenants as a file."""
-    kind = request.GET.get("format", "csv")
+    """Offer the policies of all of the user's tenants, or give them in the format that is asked for."""
+    kind = request.GET.get("format")
+    if kind is None:
+        return _offer(request, _list_context(page, request, gettext("Export")), list(FORMATS))
     if kind not in FORMATS:
         raise Http404
-    if not page.has_view_permission(request):
-        raise PermissionDenied
     return _download(kind, export(kind, tenants_of(request)), "cors-policies")
+
+
+def _offer(request: HttpRequest, context: dict[str, Any], kinds: list[str]) -> HttpResponseBase:
+    context["formats"] = [(kind, TITLES[kind]) for kind in kinds if kind in FORMATS]
+    context["configs"] = [(kind, TITLES[kind]) for kind in kinds if kind not in FORMATS]
+    return TemplateResponse(request, "admin/django_cors_policy/tenantpolicy/export.html", context)
+
+
+def _list_context(page: "TenantPolicyAdmin", request: HttpRequest, title: str) -> dict[str, Any]:
+    return {**page.admin_site.each_context(request), "opts": page.opts, "title": title, "media": page.media}
+
+
+def _config(kind: str, policy: TenantPolicy) -> Iterator[str]:
+    return (f"{line}\n" for line in configs.as_config(kind, configs.effective(policy.tenant)).lines)
 
 
 def _download(kind: str, pieces: Iterator[str], name: str) -> HttpResponseBase:
@@ -128,16 +139,8 @@ class ImportForm(forms.Form):
 
 def import_all(page: "TenantPolicyAdmin", request: HttpRequest) -> HttpResponseBase:
     """Show what a file would change, then change it: all of it, or nothing."""
-    if not may_import(page, request):
-        raise PermissionDenied
     form = ImportForm(request.POST, request.FILES) if request.method == "POST" else ImportForm()
-    context = {
-        **page.admin_site.each_context(request),
-        "opts": page.opts,
-        "title": gettext("Import policies"),
-        "form": form,
-        "media": page.media,
-    }
+    context = {**_list_context(page, request, gettext("Import policies")), "form": form}
     if form.is_bound and form.is_valid():
         response = _import(page, request, form, context)
         if response is not None:

@@ -9,13 +9,15 @@ from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import conf
+from django_cors_policy.admin.differences import ShownChange, shown
 from django_cors_policy.admin.risk import ask_why, new_and_grave
 from django_cors_policy.cors import LimitError, check_count
-from django_cors_policy.history import PolicyHistory
+from django_cors_policy.history import changes_of
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.wording import said
 
 REASON_LENGTH = 1000  # characters
+MOST_SHOWN = 20  # changes of others that a conflict shows
 
 
 class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
@@ -23,6 +25,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     tenants: frozenset[str] | None = None  # the user's; None: all
     has_rows = False  # whether the page holds the origins too, which are judged with the policy then
+    conflict: tuple[ShownChange, ...] = ()  # what others have changed since the page was opened, the newest first
 
     reason = forms.CharField(
         label=_("Reason for the change"),
@@ -41,7 +44,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         super().__init__(*args, **kwargs)
         stored = self.instance.pk is not None
         self.stored = TenantPolicy.objects.filter(pk=self.instance.pk).first() if stored and self.is_bound else None
-        self.initial["version"] = version_of(self.instance.tenant) if stored else None
+        self.initial["version"] = self.instance.version if stored else None
         if self.tenants is not None and "tenant" in self.fields:
             self._offer(self.tenants)
 
@@ -58,15 +61,10 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         self.instance.form = self
         if self.stored is not None and version_of(self.stored.tenant, locked=True) != cleaned.get("version"):
-            raise ValidationError(self._conflict(), code="conflict")
+            self.conflict = changes_since(cleaned.get("version"), self.stored.tenant, sees_all=self.tenants is None)
+            said = gettext("This policy has been changed since you opened it, so nothing was saved.")
+            raise ValidationError(said, code="conflict")
         return cleaned
-
-    def _conflict(self) -> str:
-        last = PolicyHistory.objects.filter(tenant=self.stored.tenant).first() if self.stored else None
-        conflict = gettext("This policy has been changed since you opened it, so nothing was saved.")
-        if last is not None and last.actor:
-            conflict += " " + gettext("The last change is by %(who)s.") % {"who": last.actor}
-        return conflict + " " + gettext("Open it anew, in another tab, and make your changes there.")
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
@@ -85,8 +83,14 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
 def version_of(tenant: str, *, locked: bool = False) -> int | None:
     """Give the number of a tenant's last change; ``locked``: as it is stored, which a snapshot may not show."""
-    last = PolicyHistory.objects.filter(tenant=tenant).order_by("-pk").values_list("pk", flat=True)
-    return (last.select_for_update() if locked else last).first()
+    numbers = changes_of(tenant).values_list("pk", flat=True)
+    return (numbers.select_for_update() if locked else numbers).first()
+
+
+def changes_since(version: int | None, tenant: str, *, sees_all: bool) -> tuple[ShownChange, ...]:
+    """Give the last of a tenant's changes after one, or after all that is kept; the newest first."""
+    newer = changes_of(tenant).filter(pk__gt=version or 0)
+    return tuple(shown(entry, sees_all=sees_all) for entry in newer[:MOST_SHOWN])
 
 
 class OriginFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
@@ -99,6 +103,13 @@ class OriginFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
         for name, field in form.fields.items():
             for widget in getattr(field.widget, "widgets", [field.widget]):
                 widget.attrs["aria-label"] = field.label or name
+
+    def get_queryset(self) -> Any:
+        # The admin shows as many of the forms that were sent as there are rows, each beside its row: where another has
+        # deleted some meanwhile, what was typed would not all be shown.
+        if self.is_bound and "forms" in vars(self):  # by now each form has its row, or an empty one
+            return [form.instance for form in self.initial_forms]
+        return super().get_queryset()
 
     def clean(self) -> None:
         super().clean()

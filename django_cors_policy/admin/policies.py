@@ -26,9 +26,9 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import history
-from django_cors_policy.admin import files, risk
+from django_cors_policy.admin import files, risk, versions
 from django_cors_policy.admin.access import manages, only_managed, tenants_of
-from django_cors_policy.admin.forms import REASON_LENGTH, OriginFormSet, PolicyForm
+from django_cors_policy.admin.forms import REASON_LENGTH, OriginFormSet, PolicyForm, version_of
 from django_cors_policy.cors.lint import Finding, Severity
 from django_cors_policy.feed import lock
 from django_cors_policy.history import Action
@@ -39,14 +39,43 @@ MAX_NAMED = 3  # further origins that a message names
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """A page of one policy: its name in the URL, its title, and its view, for those who may see the policy."""
+    """A page of one policy: its name in the URL, its title, and its view, for those who may see the policy.
+
+    ``item`` is the view of one of the things that the page lists, by its number.
+    """
 
     name: str
     title: Any
     view: Callable[["TenantPolicyAdmin", HttpRequest, TenantPolicy], HttpResponseBase]
+    item: Callable[["TenantPolicyAdmin", HttpRequest, TenantPolicy, int], HttpResponseBase] | None = None
 
 
-PAGES: tuple[Page, ...] = (Page("export", _("Export"), files.export_policy),)
+@dataclass(frozen=True, slots=True)
+class ListPage:
+    """A page of all policies: its name in the URL, its title, who sees it, its view, and that of what it lists."""
+
+    name: str
+    title: Any
+    is_shown: Callable[["TenantPolicyAdmin", HttpRequest], bool]
+    view: Callable[["TenantPolicyAdmin", HttpRequest], HttpResponseBase]
+    item: Callable[["TenantPolicyAdmin", HttpRequest, int], HttpResponseBase] | None = None
+
+
+PAGES: tuple[Page, ...] = (
+    Page("versions", _("Versions"), versions.listing, versions.version),
+    Page("export", _("Export"), files.export_policy),
+)
+LIST_PAGES: tuple[ListPage, ...] = (
+    ListPage("export", _("Export"), files.may_export, files.export_all),
+    ListPage("import", _("Import"), files.may_import, files.import_all),
+    ListPage(
+        "deleted",
+        _("Deleted policies"),
+        versions.sees_deleted,
+        versions.deleted_listing,
+        versions.deleted_version,
+    ),
+)
 
 
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
@@ -152,34 +181,65 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_urls(self) -> list[Any]:
         name = f"{self.opts.app_label}_{self.opts.model_name}"
         view = self.admin_site.admin_view
-        pages = [
-            path(f"<path:object_id>/{page.name}/", view(partial(self._page, page)), name=f"{name}_{page.name}")
-            for page in PAGES
-        ]
-        lists = [
-            path("export/", view(partial(files.export_all, self)), name=f"{name}_export_all"),
-            path("import/", view(partial(files.import_all, self)), name=f"{name}_import"),
-        ]
-        return [*lists, *pages, *super().get_urls()]
+        pages = []
+        for listed in LIST_PAGES:
+            of_list = view(partial(self._list_page, listed, listed.view))
+            pages.append(path(f"{listed.name}/", of_list, name=f"{name}_{listed.name}"))
+            if listed.item is not None:
+                of_item = view(partial(self._list_page, listed, listed.item))
+                pages.append(path(f"{listed.name}/<int:number>/", of_item, name=f"{name}_{listed.name}_item"))
+        for page in PAGES:
+            route = f"<path:object_id>/{page.name}/"
+            pages.append(path(route, view(partial(self._page, page.view)), name=f"{name}_{page.name}"))
+            if page.item is not None:
+                of_item = view(partial(self._page, page.item))
+                pages.append(path(f"{route}<int:number>/", of_item, name=f"{name}_{page.name}_item"))
+        return [*pages, *super().get_urls()]
 
-    def _page(self, page: Page, request: HttpRequest, object_id: str) -> HttpResponseBase:
+    def _list_page(
+        self, page: ListPage, view: Callable[..., HttpResponseBase], request: HttpRequest, **kwargs: int
+    ) -> HttpResponseBase:
+        if not page.is_shown(self, request):
+            raise PermissionDenied
+        return view(self, request, **kwargs)
+
+    def _page(
+        self, view: Callable[..., HttpResponseBase], request: HttpRequest, object_id: str, **kwargs: int
+    ) -> HttpResponseBase:
         policy = self.get_object(request, unquote(object_id))
         if policy is None:
             raise Http404
         if not self.has_view_permission(request, policy):
             raise PermissionDenied
-        return page.view(self, request, policy)
+        return view(self, request, policy, **kwargs)
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> TenantPolicy | None:
+        """Give a policy with the ``version`` that it is of, or of an older one: what comes in between is a conflict."""
+        found: TenantPolicy | None = super().get_object(request, object_id, from_field)
+        if found is None:
+            return None
+        version = version_of(found.tenant)
+        policy: TenantPolicy | None = super().get_object(request, object_id, from_field)  # after its version was read
+        if policy is not None:
+            policy.version = version  # type: ignore[attr-defined]
+        return policy
 
     def page_context(self, request: HttpRequest, policy: TenantPolicy, title: str) -> dict[str, Any]:
         """Give what the template of a policy's page needs of the admin's."""
         return {
+            **self.list_page_context(request, title, str(policy)),
+            "original": policy,
+            "policy_pages": self._addresses(policy),
+        }
+
+    def list_page_context(self, request: HttpRequest, title: str, subtitle: str | None = None) -> dict[str, Any]:
+        """Give what the template of a page of all policies needs of the admin's."""
+        return {
             **self.admin_site.each_context(request),
             "opts": self.opts,
-            "original": policy,
             "title": title,
-            "subtitle": str(policy),
+            "subtitle": subtitle,
             "has_view_permission": True,
-            "policy_pages": self._addresses(policy),
         }
 
     def _addresses(self, policy: TenantPolicy) -> list[dict[str, object]]:
@@ -196,8 +256,10 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # --- the list
 
     def changelist_view(self, request: HttpRequest, extra_context: Any = None) -> Any:
-        context = {**(extra_context or {}), "may_import": files.may_import(self, request)}
-        return super().changelist_view(request, context)
+        name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
+        shown = [page for page in LIST_PAGES if page.is_shown(self, request)]
+        pages = [{"url": reverse(f"{name}_{page.name}"), "title": page.title} for page in shown]
+        return super().changelist_view(request, {"list_pages": pages, **(extra_context or {})})
 
     @admin.display(description=_("origins"), ordering="enabled_origins")
     def origin_count(self, policy: Any) -> int:
@@ -222,17 +284,14 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         self._switch(request, queryset, enabled=False)
 
     def _switch(self, request: HttpRequest, queryset: QuerySet[TenantPolicy], *, enabled: bool) -> None:
-        policies = list(queryset.exclude(enabled=enabled))
         reason = request.POST.get("reason", "").strip()[:REASON_LENGTH]
-        if enabled and not reason:
-            for policy in policies:
-                live = TenantPolicy.objects.get(pk=policy.pk)
-                live.enabled = True
-                if grave := risk.new_and_grave(live, list(policy.origins.all()), policy):
-                    refused = gettext("Nothing was enabled, because of %(tenant)s.") % {"tenant": policy}
-                    self.message_user(request, format_html("{} {}", refused, risk.ask_why(grave)), messages.ERROR)
-                    return
-        with history.change(actor=request.user.get_username(), action=Action.ADMIN, reason=reason):
+        using = router.db_for_write(TenantPolicy)
+        with history.change(actor=request.user.get_username(), action=Action.ADMIN, reason=reason, using=using):
+            lock(using)  # what is judged is what is switched
+            policies = list(queryset.exclude(enabled=enabled))
+            if enabled and not reason and (refused := self._grave_if_enabled(policies)):
+                self.message_user(request, refused, messages.ERROR)
+                return
             changed = TenantPolicy.objects.filter(pk__in=[policy.pk for policy in policies])
             changed.update(enabled=enabled, updated_at=timezone.now())  # as a save would
         for policy in policies:
@@ -243,6 +302,16 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         else:
             message = ngettext("%(count)d policy was disabled.", "%(count)d policies were disabled.", count)
         self.message_user(request, message % {"count": count}, messages.SUCCESS)
+
+    def _grave_if_enabled(self, policies: list[TenantPolicy]) -> str | None:
+        """Say of the first of these policies for which enabling it needs a reason, why."""
+        for policy in policies:
+            live = TenantPolicy.objects.get(pk=policy.pk)
+            live.enabled = True
+            if grave := risk.new_and_grave(live, list(policy.origins.all()), policy):
+                refused = gettext("Nothing was enabled, because of %(tenant)s.") % {"tenant": policy}
+                return format_html("{} {}", refused, risk.ask_why(grave))
+        return None
 
     # --- a change, with its history
 
@@ -262,7 +331,11 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         super().save_model(request, obj, form, change)
 
     def delete_view(self, request: HttpRequest, object_id: str, extra_context: Any = None) -> Any:
-        with history.change(actor=request.user.get_username(), action=Action.ADMIN):
+        if request.method != "POST":
+            return super().delete_view(request, object_id, extra_context)
+        using = router.db_for_write(TenantPolicy)
+        with history.change(actor=request.user.get_username(), action=Action.ADMIN, using=using):
+            lock(using)  # before anything is read: an origin that another adds goes with the policy
             return super().delete_view(request, object_id, extra_context)
 
     def delete_queryset(self, request: HttpRequest, queryset: QuerySet[TenantPolicy]) -> None:

@@ -19,7 +19,7 @@ from django_cors_policy.transfer import configs
 pytestmark = pytest.mark.django_db
 
 LIST = reverse("admin:django_cors_policy_tenantpolicy_changelist")
-EXPORT = reverse("admin:django_cors_policy_tenantpolicy_export_all")
+EXPORT = reverse("admin:django_cors_policy_tenantpolicy_export")
 IMPORT = reverse("admin:django_cors_policy_tenantpolicy_import")
 A, B = "https://a.example.com", "https://b.example.com"
 ACME = "acme.tenants.example"
@@ -145,7 +145,11 @@ def test_the_settings_policy_is_no_business_of_a_tenants_staff(staff, acme):
 def test_the_list_leads_there(client, acme):
     shown = client.get(LIST).content.decode()
     assert IMPORT in shown
-    assert f"{EXPORT}?format=csv" in shown
+    assert f'href="{EXPORT}"' in shown
+    offered = client.get(EXPORT).content.decode()
+    assert "?format=csv" in offered
+    assert "?format=json" in offered
+    assert "?format=nginx" not in offered
 
 
 def test_a_check_shows_what_would_change_and_writes_nothing(client, acme):
