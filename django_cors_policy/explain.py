@@ -44,6 +44,15 @@ class Unanswerable(ValueError):  # noqa: N818 -- it is the question that is
     """A question that this project has no answer to, and what to ask instead."""
 
 
+class ForeignUrl(Unanswerable):
+    """A URL that is not the tenant's; the text says whose it is."""
+
+    def __init__(self, url: str, tenant: str, owner: str | None) -> None:
+        whose = "nobody's" if owner is None else f"tenant {quoted(owner)}'s"
+        super().__init__(f"{quoted(url)} is {whose}: give a URL of tenant {quoted(tenant)}")
+        self.url = url
+
+
 @dataclass(frozen=True, slots=True)
 class Exchange:
     """A request of the browser's. ``sent``: through the project; else the answer is what CorsMiddleware would add."""
@@ -119,8 +128,8 @@ def explain(fetch: FetchRequest, tenant: str | None = None, stack: Stack | None 
     LiveStack. A browser follows 20 redirects and may ask before each request, so that at most 42 are sent; the sandbox
     sends more to find out who answers one.
 
-    Raises Unanswerable for a page's origin that no page has, for a host that is not this project's, for a URL that is
-    not the tenant's and where the stored policies cannot be read, UnknownTenant for one that has no policy.
+    Raises Unanswerable for a page's origin that no page has, for a host that is not this project's and where the stored
+    policies cannot be read, ForeignUrl for a URL that is not the tenant's, UnknownTenant for one that has no policy.
     """
     if tenant is not None:
         _see_that_it_is_known(tenant)
@@ -128,6 +137,8 @@ def explain(fetch: FetchRequest, tenant: str | None = None, stack: Stack | None 
         conversation = _Conversation(stack or _Sandboxed(block.enter_context(sandbox())), tenant)
         try:
             verdict = browse(fetch, conversation.send)
+        except Unanswerable:
+            raise
         except ValueError as error:
             raise Unanswerable(str(error)) from error
     exchanges = tuple(conversation.exchanges)
@@ -158,9 +169,8 @@ class _Conversation:
             why = "ALLOWED_HOSTS refuses it, so every request gets a 400"
             raise Unanswerable(f"{host} is not a host of this project: {why}; name one that it holds")
         tenant = tenant_of(conf.current(), request)
-        if self._tenant not in (None, tenant):
-            whose = "nobody's" if tenant is None else f"tenant {quoted(tenant)}'s"
-            raise Unanswerable(f"{quoted(wire.url)} is {whose}: give a URL of tenant {quoted(self._tenant)}")
+        if self._tenant is not None and self._tenant != tenant:
+            raise ForeignUrl(wire.url, self._tenant, tenant)
         self.written = _written(request, tenant)
         # Rows that are not committed yet count too.
         with nullcontext() if tenant is None else store.unkept(tenant):

@@ -24,6 +24,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     """A policy's own fields, why it is changed, and the version that the change is of."""
 
     tenants: frozenset[str] | None = None  # the user's; None: all
+    kept = True  # whether what is valid is saved: a test of it is not
     has_rows = False  # whether the page holds the origins too, which are judged with the policy then
     conflict: tuple[ShownChange, ...] = ()  # what others have changed since the page was opened, the newest first
 
@@ -60,11 +61,16 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         self.instance.form = self
-        if self.stored is not None and version_of(self.stored.tenant, locked=True) != cleaned.get("version"):
-            self.conflict = changes_since(cleaned.get("version"), self.stored.tenant, sees_all=self.tenants is None)
+        stored = self.stored if self.kept else None
+        if stored is not None and version_of(stored.tenant, locked=True) != cleaned.get("version"):
+            self.conflict = changes_since(cleaned.get("version"), stored.tenant, sees_all=self.tenants is None)
             said = gettext("This policy has been changed since you opened it, so nothing was saved.")
             raise ValidationError(said, code="conflict")
         return cleaned
+
+    def is_valid(self) -> bool:
+        # What the admin finds to be wrong, it shows again and does not save.
+        return super().is_valid() and self.kept
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
@@ -75,7 +81,7 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def missing_reason(self, origins: list[AllowedOrigin]) -> str | None:
         """Say what of high severity would be new, with these origins, where no reason is given for it."""
-        if (self.cleaned_data.get("reason") or "").strip():
+        if not self.kept or (self.cleaned_data.get("reason") or "").strip():
             return None
         grave = new_and_grave(self.instance, origins, self.stored)
         return None if not grave else ask_why(grave)

@@ -26,7 +26,7 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import history
-from django_cors_policy.admin import files, risk, versions
+from django_cors_policy.admin import files, risk, trying, versions
 from django_cors_policy.admin.access import manages, only_managed, tenants_of
 from django_cors_policy.admin.forms import REASON_LENGTH, OriginFormSet, PolicyForm, version_of
 from django_cors_policy.cors.lint import Finding, Severity
@@ -62,6 +62,7 @@ class ListPage:
 
 
 PAGES: tuple[Page, ...] = (
+    Page("try", _("Test"), trying.view),
     Page("versions", _("Versions"), versions.listing, versions.version),
     Page("export", _("Export"), files.export_policy),
 )
@@ -173,6 +174,7 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def get_form(self, request: HttpRequest, obj: Any = None, change: bool = False, **kwargs: Any) -> Any:
         form = super().get_form(request, obj, change, **kwargs)
         form.tenants = tenants_of(request)  # type: ignore[attr-defined]
+        form.kept = trying.is_kept(request)  # type: ignore[attr-defined]
         form.has_rows = any(True for _ in self.get_formsets_with_inlines(request, obj))  # type: ignore[attr-defined]
         return form
 
@@ -243,10 +245,14 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         }
 
     def _addresses(self, policy: TenantPolicy) -> list[dict[str, object]]:
+        if policy._state.adding:
+            return []
         name = f"{self.admin_site.name}:{self.opts.app_label}_{self.opts.model_name}"
         return [{"url": reverse(f"{name}_{page.name}", args=[quote(policy.pk)]), "title": page.title} for page in PAGES]
 
     def render_change_form(self, request: HttpRequest, context: Any, *args: Any, **kwargs: Any) -> HttpResponse:
+        if (tested := trying.unsaved(self, request, context)) is not None:
+            return tested
         policy = context.get("original")
         if policy is not None:
             stored = self.model.objects.get(pk=policy.pk)  # not what the form has made of it
@@ -318,7 +324,7 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     def changeform_view(
         self, request: HttpRequest, object_id: str | None = None, form_url: str = "", extra_context: Any = None
     ) -> Any:
-        if request.method != "POST":
+        if request.method != "POST" or not trying.is_kept(request):
             return super().changeform_view(request, object_id, form_url, extra_context)
         using = router.db_for_write(TenantPolicy)
         with history.change(actor=request.user.get_username(), action=Action.ADMIN, using=using) as made:
