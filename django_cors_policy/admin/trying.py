@@ -7,7 +7,6 @@ import logging
 import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from django import forms
 from django.contrib import messages
@@ -43,11 +42,14 @@ _NOT_KEPT = {"csrfmiddlewaretoken", TRY, EDIT, "_save", "_addanother", "_continu
 # Proxies set these, or keep visitors from setting them, and a project may believe them: here is no proxy.
 _OF_PROXIES = re.compile(r"forwarded|x-forwarded-.*|(x-)?(remote|real|original)-.*|.*_.*", re.IGNORECASE)
 _WIDE = AdminTextInputWidget({"class": "vLargeTextField"})
+_PORT = re.compile(r":[0-9]+\Z")  # which may be one that no URL has
 _BEGINNING = re.compile(r"\^?(/[a-z0-9/-]*)", re.IGNORECASE)
 
 
 class FetchForm(forms.Form):
     """What a page's script would pass to fetch(); a path is one of ``address``, an origin."""
+
+    required_css_class = "required"
 
     origin = forms.CharField(
         label=_("Origin"),
@@ -258,8 +260,8 @@ def address_of(tenant: str, request: HttpRequest) -> tuple[str, str]:
     """Give an origin and a path that are the tenant's, as far as the resolver lets it be known."""
     configuration = conf.current()
     host = request.get_host()
-    name, port = by_host(request) or "", urlsplit(f"//{host}").port
-    after = "" if port is None else f":{port}"
+    name, port = by_host(request) or "", _PORT.search(host)
+    after = "" if port is None else port[0]
     resolver, path = configuration.resolver, "/"
     if resolver is by_host:
         host = tenant + after

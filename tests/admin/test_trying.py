@@ -306,6 +306,7 @@ TENANTS = "django_cors_policy.tenants."
         ("by_host", HOST, "testserver", True, None, (f"https://{HOST}", "/")),
         ("by_host", HOST, "localhost:8000", False, None, (f"http://{HOST}:8000", "/")),
         ("by_host", HOST, "[::1]:8000", False, None, (f"http://{HOST}:8000", "/")),
+        ("by_host", HOST, "localhost:99999", False, None, (f"http://{HOST}:99999", "/")),
         ("by_host", HOST, "[::1]", False, None, (f"http://{HOST}", "/")),
         ("by_host", HOST, "testserver", True, r"^/api/", (f"https://{HOST}", "/api/")),
         ("by_host", HOST, "testserver", True, r"^/api/v\d+/", (f"https://{HOST}", "/")),
