@@ -64,8 +64,8 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
         stored = self.stored if self.kept else None
         if stored is not None and version_of(stored.tenant, locked=True) != cleaned.get("version"):
             self.conflict = changes_since(cleaned.get("version"), stored.tenant, sees_all=self.tenants is None)
-            said = gettext("This policy has been changed since you opened it, so nothing was saved.")
-            raise ValidationError(said, code="conflict")
+            overtaken = gettext("This policy has been changed since you opened it, so nothing was saved.")
+            raise ValidationError(overtaken, code="conflict")
         return cleaned
 
     def is_valid(self) -> bool:
