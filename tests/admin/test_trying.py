@@ -15,13 +15,14 @@ from django.core.management import call_command
 from django.db import InternalError, connection, connections
 from django.http import HttpResponse, HttpResponseRedirect
 from django.test import Client, RequestFactory
+from django.test.utils import CaptureQueriesContext
 from django.urls import path, reverse
 
 from django_cors_policy.admin.trying import FetchForm, address_of
 from django_cors_policy.cors import DEFAULT_METHODS
 from django_cors_policy.feed import policies_changed
 from django_cors_policy.history import PolicyHistory, policies_written
-from django_cors_policy.models import AllowedOrigin, PolicyChange, TenantPolicy
+from django_cors_policy.models import AllowedOrigin, PolicyChange, PolicyRevision, TenantPolicy
 from django_cors_policy.store import store
 from django_cors_policy.telling import as_json
 from tests import urls
@@ -231,8 +232,11 @@ def test_a_blocked_fetch_says_the_fix_and_what_the_audit_would_find_of_it(client
     assert "After a revocation" not in said
 
 
-def test_what_one_s_own_page_reads_is_not_revoked(client, acme):
+def test_what_no_policy_lets_a_page_read_is_not_revoked(client, acme):
     assert "After a revocation" not in texts(client.post(try_url(acme), fetch(API)))
+    response = client.post(try_url(acme), fetch(credentials="include"))
+    assert (verdict(response), told(response)["decided_by"]["policy"]) == ("blocked", HOST)
+    assert "After a revocation" not in texts(response)
 
 
 def test_what_the_explanation_says_is_marked_as_english(client, acme):
@@ -290,6 +294,11 @@ def test_a_test_needs_the_token_of_a_form(acme):
     client.force_login(User.objects.create_superuser("root"))
     assert client.post(try_url(acme), fetch(url="/visit/")).status_code == 403
     assert _visited == []
+    [token] = re.findall(
+        'novalidate><input type="hidden" name="csrfmiddlewaretoken" value="([^"]*)"',
+        client.get(try_url(acme)).content.decode(),
+    )
+    assert verdict(client.post(try_url(acme), {**fetch(), "csrfmiddlewaretoken": token})) == "allowed"
 
 
 def test_a_policy_without_an_exact_origin_has_none_filled_in(client, acme):
@@ -576,6 +585,15 @@ def test_nothing_of_a_test_stays(client, acme, django_capture_on_commit_callback
     assert state() == before
     assert (sent, on_commit) == ([], [])
     assert TenantPolicy.objects.get().risk == 0
+
+
+def test_no_other_writer_waits_for_a_test(client, acme):
+    with CaptureQueriesContext(connection) as captured:
+        client.post(change_url(acme), edited(acme, OTHER))
+        client.post(ADD, {**page(OTHER), **fetch(OTHER), "_try": "Test"})
+    asked = " ".join(query["sql"] for query in captured)
+    assert AllowedOrigin._meta.db_table in asked
+    assert PolicyRevision._meta.db_table not in asked  # the writers' lock
 
 
 def test_what_is_wrong_is_said_on_the_form_as_a_save_would(client, acme):
