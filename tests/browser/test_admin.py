@@ -1,0 +1,250 @@
+"""The admin's pages in a real browser: what they do, that all can be read, and what they look like.
+
+Each look walks the same way through all of them: a policy is added, tried, denied, changed twice at once, restored,
+exported and imported. axe-core looks at each page, and a screenshot of it is left for people to look at.
+"""
+
+import re
+import urllib.request
+from typing import NamedTuple
+
+import pytest
+
+from tests.browser.conftest import Tab, run_example
+
+LOOKS = {
+    "light-desktop": ("light", 1280, 900),
+    "dark-desktop": ("dark", 1280, 900),
+    "light-phone": ("light", 390, 844),
+    "dark-phone": ("dark", 390, 844),
+}
+WCAG = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa"]}}
+# What Django's own pages have too: axe's rule, and the place in Django's own templates.
+DJANGOS = {
+    ("link-in-text-block", ".breadcrumbs"),
+    ("link-in-text-block", "#changelist-search"),
+    ("link-in-text-block", ".small"),
+}
+POLICIES = "/admin/django_cors_policy/tenantpolicy/"
+
+
+class Violation(NamedTuple):
+    page: str
+    rule: str
+    target: str
+    html: str
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """An example project of its own: the walk changes policies that other tests rely on."""
+    with run_example(tmp_path_factory.mktemp("admin")) as running:
+        yield running
+
+
+class Walk:
+    """A browser in the admin, which keeps what axe finds and leaves a picture of each page."""
+
+    def __init__(self, page, base, folder, look):
+        self.page = page
+        self.base = base
+        self.folder = folder
+        self.look = look
+        self.violations = []
+        self.errors = []
+        page.on("console", lambda message: self.errors.append(message.text) if message.type == "error" else None)
+        page.on("pageerror", lambda error: self.errors.append(str(error)))
+
+    def log_in(self):
+        self.page.goto(f"{self.base}/admin/")
+        self.page.fill("#id_username", "admin")
+        self.page.fill("#id_password", "admin")
+        self.press("[type=submit]")
+
+    def open(self, path, name=None):
+        self.page.goto(self.base + path)
+        if name is not None:
+            self.see(name)
+
+    def see(self, name):
+        """Look at the page as it is."""
+        from axe_playwright_python.sync_playwright import Axe
+
+        self.page.evaluate("document.querySelectorAll('#content details').forEach(found => { found.open = true })")
+        found = Axe().run(self.page, options=WCAG).response["violations"]
+        self.violations += [
+            Violation(name, violation["id"], " ".join(map(str, node["target"])), node["html"][:200])
+            for violation in found
+            for node in violation["nodes"]
+            if not any(violation["id"] == rule and self._is_in(node, place) for rule, place in DJANGOS)
+        ]
+        assert self.page.evaluate("document.documentElement.scrollWidth <= window.innerWidth"), f"{name} is too wide"
+        self.page.screenshot(path=self.folder / f"{name}-{self.look}.png", full_page=True)
+
+    def _is_in(self, node, place):
+        return self.page.evaluate(
+            "([target, place]) => document.querySelector(target)?.closest(place) !== null", [node["target"][-1], place]
+        )
+
+    def press(self, button):
+        """Send a form, and wait for what comes."""
+        if isinstance(button, str):
+            button = self.page.locator(button)
+        with self.page.expect_navigation():
+            button.click()
+
+    def said(self):
+        return " ".join(self.page.locator("ul.messagelist li").all_inner_texts())
+
+    def text(self):
+        return self.page.locator("#content").inner_text()
+
+
+@pytest.fixture(params=LOOKS)
+def walk(running, chromium, screenshots, request):
+    scheme, width, height = LOOKS[request.param]
+    context = chromium.new_context(color_scheme=scheme, viewport={"width": width, "height": height})
+    context.set_default_timeout(30_000)
+    folder = screenshots / "admin"
+    folder.mkdir(exist_ok=True)
+    walk = Walk(context.new_page(), running.acme.admin.removesuffix("/admin/"), folder, request.param)
+    walk.log_in()
+    yield walk
+    context.close()
+
+
+def deny(running, host, origin):
+    """Ask as a page of a foreign origin does."""
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{running.acme.api_port}/api/items/",
+        headers={"Host": f"{host}:{running.acme.api_port}", "Origin": origin},
+    )
+    with urllib.request.urlopen(request, timeout=30) as response:
+        assert response.headers["Access-Control-Allow-Origin"] is None
+
+
+def number_of(walk):
+    return re.search(r"/tenantpolicy/(\d+)/", walk.page.url)[1]
+
+
+def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
+    page, look = walk.page, walk.look
+    tenant = f"{look}.localhost"
+
+    walk.open("/admin/", "index")
+    walk.open(POLICIES, "list")
+    assert "acme.localhost" in walk.text()
+
+    # A policy is added; what is wrong is said where it is.
+    walk.open(f"{POLICIES}add/", "add")
+    page.fill("#id_tenant", tenant)
+    page.check("#id_allow_credentials")
+    page.fill("#id_origins-0-pattern", "http://plain.example.com/path")
+    walk.press("input[name=_save]")
+    assert "ends with its host or port" in walk.text()
+    walk.see("refused")
+    page.fill("#id_origins-0-pattern", "https://*.shop.example")
+    walk.press("input[name=_continue]")
+    assert "was added successfully" in walk.said()
+    walk.see("change")
+    number = number_of(walk)
+    assert "CORS106" in walk.text()
+
+    # A test of it says what a browser would do, and what would help.
+    walk.open(f"{POLICIES}{number}/try/", "test")
+    page.fill("#content [name$='-origin']", "https://other.example")
+    page.fill("#content [name$='-url']", "/api/items/")
+    walk.press("#content [name=_try]")
+    assert "Blocked" in walk.text()
+    assert "add 'https://other.example' to the origins" in walk.text()
+    walk.see("test-blocked")
+
+    # So does a test of what is not saved.
+    walk.open(f"{POLICIES}{number}/change/")
+    page.fill("#id_origins-1-pattern", "https://other.example")
+    walk.press("[name=_try]")
+    walk.see("test-unsaved")
+
+    # Two edit it at once.
+    walk.open(f"{POLICIES}{number}/change/")
+    other = page.context.new_page()
+    other.goto(page.url)
+    other.fill("#id_note", "from another window")
+    other.fill("#id_reason", "A second look.")
+    with other.expect_navigation():
+        other.click("input[name=_save]")
+    other.close()
+    page.fill("#id_note", "from this window")
+    walk.press("input[name=_save]")
+    assert "nothing was saved" in walk.text()
+    assert "from another window" in walk.text()
+    assert page.input_value("#id_note") == "from this window"
+    walk.see("conflict")
+
+    # The history leads back.
+    walk.open(f"{POLICIES}{number}/versions/", "versions")
+    assert "A second look." in walk.text()
+    walk.press(page.locator("#content table a").last)
+    walk.see("version")
+    page.fill("[name=reason]", "Back to how it was.")
+    walk.press(page.locator("#content form").get_by_role("button", name=re.compile("Restore")))
+    walk.open(f"{POLICIES}{number}/change/")
+    assert page.input_value("#id_note") == ""
+
+    # Out and in again.
+    walk.open(f"{POLICIES}export/", "export-all")
+    walk.open(f"{POLICIES}{number}/export/", "export")
+    with page.expect_download() as download:
+        page.get_by_role("link", name=re.compile("CSV")).click()
+    exported = walk.folder / "policies.csv"
+    download.value.save_as(exported)
+    text = exported.read_text(encoding="utf-8").replace("https://*.shop.example", "https://new.shop.example")
+    walk.open(f"{POLICIES}import/", "import")
+    page.set_input_files("[name=file]", {"name": "p.csv", "mimeType": "text/csv", "buffer": text.encode()})
+    page.fill("[name=reason]", "The new shop.")
+    walk.press("[name=_check]")
+    assert "This is what would change" in walk.text()
+    walk.see("import-checked")
+    walk.press("[name=_import]")
+    assert "2 rows were imported" in walk.said()
+    exported.unlink()
+
+    walk.open(f"{POLICIES}{number}/history/", "history")
+    walk.open(f"{POLICIES}{number}/delete/", "delete")
+    walk.press("#content form [type=submit]")
+    assert "was deleted successfully" in walk.said()
+    walk.open(f"{POLICIES}deleted/", "deleted")
+    assert tenant in walk.text()
+
+    assert walk.violations == []
+    assert walk.errors == []
+
+
+def test_axe_finds_what_is_wrong(walk):
+    """The test above sees what it looks for."""
+    walk.open(POLICIES)
+    walk.page.evaluate("document.querySelector('#content').insertAdjacentHTML('beforeend', '<input name=bare>')")
+    walk.see("broken")
+    assert [violation.rule for violation in walk.violations] == ["label"]
+
+
+def test_the_pages_need_no_script_of_ours(running, chromium):
+    """A strict Content-Security-Policy blocks none of it: there is no script and no style in the pages themselves."""
+    context = chromium.new_context()
+    tab = Tab(context.new_page())
+    walk = Walk(tab.page, running.acme.admin.removesuffix("/admin/"), None, "")
+    tab.page.route(
+        "**/admin/**",
+        _with_policy,
+    )
+    walk.log_in()
+    for path in ("", "add/", "1/change/", "1/try/", "1/versions/", "1/export/", "export/", "import/", "deleted/"):
+        walk.open(f"{POLICIES}{path}")
+    assert [line for line in walk.errors if "Content Security Policy" in line] == []
+    context.close()
+
+
+def _with_policy(route):
+    response = route.fetch()
+    headers = {**response.headers, "content-security-policy": "default-src 'self'; script-src 'self'; style-src 'self'"}
+    route.fulfill(response=response, headers=headers)
