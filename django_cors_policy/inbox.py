@@ -16,7 +16,7 @@ from django.db.models.functions import Greatest
 from django.utils import timezone
 from django.utils.translation import gettext_lazy as _
 
-from django_cors_policy.feed import TENANT_LENGTH
+from django_cors_policy.feed import TENANT_LENGTH, NeverInFixtures
 
 BATCH = 400  # rows in one statement, which names each twice; SQLite used to stop at 999 parameters
 KEPT = 100  # rows of a tenant, and as many more that are ignored
@@ -46,13 +46,22 @@ class BlockedOrigin(models.Model):
     path = models.CharField(_("path"), max_length=PATH_LENGTH)
     ignored = models.BooleanField(_("ignored"), default=False)
 
+    nowhere = NeverInFixtures()  # what was sent to one site says nothing of another
+    objects = models.Manager["BlockedOrigin"]()
+
     class Meta:
+        base_manager_name = "nowhere"
         verbose_name = _("blocked origin")
         verbose_name_plural = _("blocked origins")
         constraints = (models.UniqueConstraint(fields=("tenant", "origin"), name="cors_policy_blocked_unique"),)
+        # The last three are what the admin's list is filtered by, in its order.
         indexes = (
             models.Index(fields=("tenant", "-last_seen"), name="cors_policy_blocked_tenant"),
-            models.Index(fields=("-last_seen",), name="cors_policy_blocked_seen"),
+            models.Index(fields=("-last_seen", "-id"), name="cors_policy_blocked_seen"),
+            *(
+                models.Index(fields=(name, "-last_seen", "-id"), name=f"cors_policy_blocked_{name}")
+                for name in ("ignored", "reason", "would")
+            ),
         )
 
     def __str__(self) -> str:
@@ -161,18 +170,31 @@ def trim(tenants: Sequence[str], using: str) -> None:
         newest = list(keys[: KEPT if ignored else NEWEST])
         others = own.exclude(pk__in=newest).order_by("-count", "-last_seen", "-pk").values_list("pk", flat=True)
         kept = KEPT - len(newest)
-        _delete(own, list(others[kept : kept + BATCH]), using)
+        remove(own, list(others[kept : kept + BATCH]), using)
 
 
 def prune(now: float, using: str) -> None:
     """Remove what has not been seen for KEEP, ignored or not; ``now`` is in seconds since the epoch."""
     old = BlockedOrigin.objects.using(using).filter(last_seen__lt=_moment(now) - KEEP)
     while keys := list(old.order_by("last_seen").values_list("pk", flat=True)[:BATCH]):
-        _delete(old, keys, using)
+        remove(old, keys, using)
 
 
-def _delete(rows: QuerySet[BlockedOrigin], keys: list[int], using: str) -> None:
-    """Delete those that still are among the rows: one may have been seen again, or ignored."""
+# --- what people do --------------------------------------------------------------------------------------------------
+
+
+def remove(rows: QuerySet[BlockedOrigin], keys: Sequence[int], using: str) -> int:
+    """Delete those of the keys that still are among the rows: one may have been seen again, or ignored."""
     with transaction.atomic(using=using):
-        locked = rows.filter(pk__in=keys).order_by("pk").select_for_update()
-        BlockedOrigin.objects.using(using).filter(pk__in=list(locked.values_list("pk", flat=True))).delete()
+        return _locked(rows, keys, using).delete()[0]
+
+
+def ignore(rows: QuerySet[BlockedOrigin], keys: Sequence[int], using: str, *, ignored: bool) -> int:
+    """Ignore those of the keys that still are among the rows, or show them again; give how many."""
+    with transaction.atomic(using=using):
+        return _locked(rows, keys, using).update(ignored=ignored)
+
+
+def _locked(rows: QuerySet[BlockedOrigin], keys: Sequence[int], using: str) -> QuerySet[BlockedOrigin]:
+    locked = rows.using(using).filter(pk__in=keys).order_by("pk").select_for_update()
+    return BlockedOrigin.objects.using(using).filter(pk__in=list(locked.values_list("pk", flat=True)))

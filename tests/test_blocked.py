@@ -589,13 +589,13 @@ def test_of_those_that_are_ignored_the_last_seen_hundred_stay_besides(db):
 
 def test_a_row_that_is_ignored_while_it_is_trimmed_stays(db, monkeypatch):
     rows(101)
-    delete = inbox._delete
+    delete = inbox.remove
 
     def late(*args):
         BlockedOrigin.objects.update(ignored=True)
         delete(*args)
 
-    monkeypatch.setattr(inbox, "_delete", late)
+    monkeypatch.setattr(inbox, "remove", late)
     inbox.trim(["acme"], "default")
     assert BlockedOrigin.objects.count() == 101
 
