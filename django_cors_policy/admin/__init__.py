@@ -2,9 +2,11 @@
 
 from django.contrib import admin
 
+from django_cors_policy.admin.inbox import BlockedOriginAdmin
 from django_cors_policy.admin.policies import TenantPolicyAdmin
-from django_cors_policy.models import TenantPolicy
+from django_cors_policy.models import BlockedOrigin, TenantPolicy
 
-__all__ = ["TenantPolicyAdmin"]
+__all__ = ["BlockedOriginAdmin", "TenantPolicyAdmin"]
 
 admin.site.register(TenantPolicy, TenantPolicyAdmin)
+admin.site.register(BlockedOrigin, BlockedOriginAdmin)

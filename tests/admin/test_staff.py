@@ -15,13 +15,14 @@ from django.utils import timezone
 
 from django_cors_policy.admin.forms import version_of
 from django_cors_policy.history import PolicyHistory
-from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from django_cors_policy.models import AllowedOrigin, BlockedOrigin, TenantPolicy
 from tests.admin.test_policies import page
 
 pytestmark = pytest.mark.django_db
 
 MINE, THEIRS = "mine.tenants.example", "theirs.tenants.example"
 MY_ORIGIN, THEIR_ORIGIN = "https://app.mine.example", "https://app.theirs-secret.example"
+THEIR_BLOCKED = "https://new.theirs-secret.example"
 # All of another tenant's that a page could show: its key, its origins, its note, its staff, their reasons.
 SECRETS = re.compile(r"theirs|TheirNote|TheirReason|boss-of-th")
 MANAGED = {"staff": {MINE}, "root": None}
@@ -64,6 +65,10 @@ def theirs():
         action_flag=2,
         change_message="TheirReason",
     )
+    now = timezone.now()
+    seen = {"reason": "not-allowed", "count": 1, "first_seen": now, "last_seen": now, "method": "GET"}
+    for number, tenant in ((9001, THEIRS), (9002, "")):  # what is no stored tenant's is for those who manage all
+        BlockedOrigin.objects.create(pk=number, tenant=tenant, origin=THEIR_BLOCKED, path="/theirs/", **seen)
     return policy
 
 
@@ -89,7 +94,7 @@ def addresses(policy):
         if model._meta.app_label != "django_cors_policy":
             continue
         if model is not TenantPolicy:
-            numbers += model._default_manager.filter(tenant=policy.tenant).values_list("pk", flat=True)
+            numbers += model.objects.filter(tenant__in=[policy.tenant, ""]).values_list("pk", flat=True)
         for pattern in model_admin.get_urls():
             names = list(pattern.pattern.converters)
             if pattern.name is None:
@@ -111,6 +116,11 @@ def test_the_addresses_are_those_of_all_pages(theirs):
         reverse("admin:django_cors_policy_tenantpolicy_change", args=[theirs.pk]),
         reverse("admin:django_cors_policy_tenantpolicy_delete", args=[theirs.pk]),
         reverse("admin:django_cors_policy_tenantpolicy_history", args=[theirs.pk]),
+        *(
+            reverse(f"admin:django_cors_policy_blockedorigin_{name}", args=[row.pk])
+            for name in ("change", "delete", "allow", "ignore", "show")
+            for row in BlockedOrigin.objects.all()
+        ),
     } <= found
 
 
@@ -120,6 +130,7 @@ def state():
         list(TenantPolicy.objects.values()),
         list(AllowedOrigin.objects.values()),
         list(PolicyHistory.objects.values()),
+        list(BlockedOrigin.objects.order_by("pk").values()),
     )
 
 
@@ -140,7 +151,8 @@ def test_by_no_address_is_anything_of_another_tenant_shown(client, mine, theirs)
 
 def test_by_no_address_is_anything_of_another_tenant_changed(client, mine, theirs):
     before = state()
-    numbers = [str(theirs.pk), *map(str, theirs.origins.values_list("pk", flat=True))]
+    blocked = BlockedOrigin.objects.values_list("pk", flat=True)
+    numbers = [str(theirs.pk), *map(str, theirs.origins.values_list("pk", flat=True)), *map(str, blocked)]
     data = {
         **page(policy=theirs, note="taken over"),
         "post": "yes",
@@ -150,13 +162,14 @@ def test_by_no_address_is_anything_of_another_tenant_changed(client, mine, their
         "index": "0",
     }
     for url in set(addresses(theirs)):
-        for action in ("delete_selected", "enable", "disable"):
+        for action in ("delete_selected", "enable", "disable", "ignore_selected", "show_selected"):
             response = client.post(url, {**data, "action": action}, follow=True)
             assert_nothing_of_theirs(response, said=[url, THEIRS, THEIR_ORIGIN])
     after = state()
     assert [row for row in before[0] if row not in after[0] and row["tenant"] == THEIRS] == []
     assert [row for row in before[1] if row not in after[1]] == []
     assert [row for row in after[2] if row["tenant"] == THEIRS] == [row for row in before[2] if row["tenant"] == THEIRS]
+    assert after[3] == before[3]
 
 
 @pytest.mark.parametrize(
@@ -165,10 +178,12 @@ def test_by_no_address_is_anything_of_another_tenant_changed(client, mine, their
         *({"q": "theirs"}, {"q": "secret"}, {"q": THEIR_ORIGIN}, {"all": ""}, {"p": "1"}),
         *({"tenant__startswith": "t"}, {"tenant": THEIRS}, {"origins__pattern": THEIR_ORIGIN}, {"risk": "3"}),
         *({"enabled__exact": "1"}, {"allow_credentials__exact": "1"}, {"shadow__exact": "0"}, {"_facets": "True"}),
+        *({"ignored": "all"}, {"reason": "not-allowed"}, {"origin": THEIR_BLOCKED}, {"path__startswith": "/theirs"}),
     ],
 )
-def test_lists_filters_searches_and_their_counts_are_of_ones_own(client, mine, theirs, query):
-    response = client.get(reverse("admin:django_cors_policy_tenantpolicy_changelist"), query, follow=True)
+@pytest.mark.parametrize("model", ["tenantpolicy", "blockedorigin"])
+def test_lists_filters_searches_and_their_counts_are_of_ones_own(client, mine, theirs, query, model):
+    response = client.get(reverse(f"admin:django_cors_policy_{model}_changelist"), query, follow=True)
     assert_nothing_of_theirs(response, said=query.values())
     changelist = (response.context or {}).get("cl")
     if changelist is not None:
