@@ -26,7 +26,7 @@ from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import history
-from django_cors_policy.admin import files, risk, trying, versions
+from django_cors_policy.admin import files, risk, shadow, trying, versions
 from django_cors_policy.admin.access import manages, only_managed, tenants_of
 from django_cors_policy.admin.forms import REASON_LENGTH, OriginFormSet, PolicyForm, version_of
 from django_cors_policy.cors.lint import Finding, Severity
@@ -257,6 +257,7 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         if policy is not None:
             stored = self.model.objects.get(pk=policy.pk)  # not what the form has made of it
             context |= {"policy_pages": self._addresses(policy), **risk.context(risk.findings(stored))}
+            context |= shadow.context(request, stored)
         return super().render_change_form(request, context, *args, **kwargs)
 
     # --- the list
