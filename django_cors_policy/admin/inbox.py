@@ -19,7 +19,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.translation import gettext, ngettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
-from django_cors_policy import history
+from django_cors_policy import history, wording
 from django_cors_policy.admin import risk
 from django_cors_policy.admin.access import manages, only_managed, tenants_of
 from django_cors_policy.admin.allowing import Offer, not_live, offer, remedy
@@ -33,15 +33,12 @@ from django_cors_policy.inbox import BATCH, BlockedOrigin, ignore, remove
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.selection import may_be_stored
 
-REASONS = {
-    Reason.NOT_ALLOWED: _("No policy allows the origin."),
-    Reason.NULL_ORIGIN: _("The null origin is everybody's, and never allowed."),
-    # Of what the settings let in and a policy in shadow mode would answer otherwise.
-    Reason.ANY_ORIGIN: _("Any origin is allowed."),
-    Reason.LISTED: _("The origin is listed."),
-    Reason.WILDCARD: _("A wildcard stands for the origin."),
-    Reason.REGEX: _("A regular expression matches the origin."),
-}
+# Of a denial; and of what the settings let in and a policy in shadow mode would answer otherwise.
+_RECORDED = (
+    *(Reason.NOT_ALLOWED, Reason.NULL_ORIGIN),
+    *(Reason.ANY_ORIGIN, Reason.LISTED, Reason.WILDCARD, Reason.REGEX),
+)
+REASONS = {reason: wording.REASONS[reason] for reason in _RECORDED}
 WOULD = {
     "allow": pgettext_lazy("in shadow mode", "let in"),
     "block": pgettext_lazy("in shadow mode", "blocked too"),
