@@ -170,7 +170,7 @@ def _import(
     counts = result.counts
     if result.written:
         changed = sum(counts[kind] for kind in KINDS if kind is not Kind.UNCHANGED)
-        said = ngettext("%d row was imported.", "%d rows were imported.", changed) % changed
+        said = ngettext("%(count)d row was imported.", "%(count)d rows were imported.", changed) % {"count": changed}
         page.message_user(request, said, messages.SUCCESS)
         name = f"{page.admin_site.name}:{page.opts.app_label}_{page.opts.model_name}_changelist"
         return HttpResponseRedirect(reverse(name))

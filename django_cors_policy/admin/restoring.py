@@ -12,6 +12,7 @@ from django_cors_policy.admin.differences import label_of
 from django_cors_policy.cors import LimitError, check_count
 from django_cors_policy.history import PolicyHistory, Side, Unknown, as_json, changes_of, undo
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from django_cors_policy.wording import said
 
 MOST_UNDONE = 10_000  # changes
 
@@ -87,7 +88,7 @@ def restoration(policy: TenantPolicy, state: dict[str, Any]) -> Restoration:
         origin = stored.pop(pattern, None) or AllowedOrigin(policy=restored, pattern=pattern)
         before = _told(origin)
         _take(origin, fields)
-        made.faults.extend(f"{pattern}: {said}" for said in _faults_of_origin(origin, seen))
+        made.faults.extend(f"{pattern}: {fault}" for fault in _faults_of_origin(origin, seen))
         seen.add(origin.pattern)
         if origin._state.adding:
             made.added.append(origin)
@@ -99,7 +100,7 @@ def restoration(policy: TenantPolicy, state: dict[str, Any]) -> Restoration:
     try:
         check_count(len(seen), limits, max(seen, default=""))
     except LimitError as error:
-        made.faults.append(error.message)
+        made.faults.append(said(error))
     return made
 
 
@@ -118,10 +119,10 @@ def _faults_of_policy(policy: TenantPolicy, tenant: str) -> list[str]:
     except ValidationError as error:
         for name, messages in error.message_dict.items():
             label = "" if name == NON_FIELD_ERRORS else f"{label_of(TenantPolicy, name)}: "
-            faults.extend(f"{label}{said}" for said in messages)
+            faults.extend(f"{label}{message}" for message in messages)
     if policy._state.adding and policy.tenant != tenant:
-        said = gettext("Today the tenant's key would be %(key)s: add a policy of that key instead.")
-        faults.append(said % {"key": policy.tenant})
+        text = gettext("Today the tenant's key would be %(key)s: add a policy of that key instead.")
+        faults.append(text % {"key": policy.tenant})
     policy.tenant = tenant
     return faults
 

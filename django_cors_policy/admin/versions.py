@@ -183,7 +183,7 @@ def _restored(
     modeladmin: "TenantPolicyAdmin", request: HttpRequest, plan: Restoration, number: int, *, is_new: bool
 ) -> HttpResponseBase:
     log = modeladmin.log_addition if is_new else modeladmin.log_change
-    log(request, plan.policy, f"Restored version {number}.")
+    log(request, plan.policy, gettext("Restored version %(number)d.") % {"number": number})
     modeladmin.message_user(request, gettext("The version was restored."), messages.SUCCESS)
     return HttpResponseRedirect(_address(modeladmin, "change", plan.policy.pk))
 

@@ -34,6 +34,7 @@ from django_cors_policy.transfer.rows import (
 )
 from django_cors_policy.transfer.spool import Spool, Spooled
 from django_cors_policy.transfer.writing import Plan, write
+from django_cors_policy.wording import said
 
 _TENANT: Any = TenantPolicy._meta.get_field(TENANT)
 MAX_BATCH = 5_000_000  # characters of the file in memory at once, or so
@@ -228,7 +229,7 @@ class _Comparison:
             try:
                 check_count(len(wanted.origins) + 1, limits, pattern)
             except LimitError as error:
-                self.found.refuse(row.line, tenant, pattern, error.message)
+                self.found.refuse(row.line, tenant, pattern, said(error))
             else:
                 wanted.origins[pattern] = (row.line, row.origin)
                 wanted.size += _ROW + len(row.origin or "")

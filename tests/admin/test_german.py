@@ -11,7 +11,10 @@ from django.utils import translation
 
 from django_cors_policy.admin.risk import findings
 from django_cors_policy.models import TenantPolicy
+from tests.admin.test_files import ACME, EXPORT, IMPORT, policy_url, rows, send
 from tests.admin.test_policies import ADD, HOST, LIST, ORIGIN, change_url, errors, page
+from tests.admin.test_trying import fetch, try_url
+from tests.admin.test_versions import DELETED, deleted, last, listing, restore, version
 from tests.test_translations import MESSAGES, PLACEHOLDER, forms
 
 pytestmark = pytest.mark.django_db
@@ -100,7 +103,7 @@ def german(response):
 
 @pytest.fixture
 def acme():
-    policy = TenantPolicy.objects.create(tenant="acme.tenants.example", allow_credentials=True)
+    policy = TenantPolicy.objects.create(tenant=ACME, allow_credentials=True)
     policy.origins.create(pattern=ORIGIN)
     return policy
 
@@ -111,6 +114,8 @@ def test_the_list(client, acme):
     assert "Mandantenrichtlinie zur Änderung auswählen" in read
     for text in ("Schattenmodus", "Risiko", "mittel", "Ausgewählte Richtlinien aktivieren", "Begründung:"):
         assert text in read
+    for page_of_all in ("Exportieren", "Importieren", "Gelöschte Richtlinien"):
+        assert page_of_all in read
 
 
 def test_the_index(client):
@@ -119,13 +124,19 @@ def test_the_index(client):
 
 def test_an_empty_form(client):
     read = german(client.get(ADD))
-    for text in ("Mandant:", "Was die Origins dürfen", "Eine deaktivierte Richtlinie erlaubt nichts.", "Origin"):
+    for text in (
+        "Mandant:",
+        "Was die Seiten der Origins senden und lesen dürfen",
+        "Eine deaktivierte Richtlinie erlaubt nichts.",
+        "Origin",
+    ):
         assert text in read
 
 
 def test_a_form_with_findings(client, acme):
     read = german(client.get(change_url(acme)))
-    assert "Befunde der Prüfung" in read
+    for text in ("Befunde der Prüfung", "Testen", "Versionen", "Exportieren", "Begründung der Änderung:"):
+        assert text in read
     assert "Anmeldedaten sind für eine andere Site erlaubt, aber SameSite hält die Cookies zurück." in read
 
 
@@ -200,7 +211,9 @@ def test_two_rows_of_one_origin(client):
 def test_a_form_that_somebody_else_overtook(client, acme):
     data = page(policy=acme)
     client.post(change_url(acme), page(policy=acme, note="first"))
-    assert "Die letzte Änderung stammt von root." in german(client.post(change_url(acme), data))
+    read = german(client.post(change_url(acme), data))
+    for text in ("Was andere geändert haben, seit Sie diese Seite geöffnet haben", "Notiz\nleer\nfirst"):
+        assert text in read
 
 
 @pytest.fixture
@@ -259,6 +272,201 @@ def test_what_the_audit_says_itself_is_marked_as_english(client, of_everybody):
     ):
         assert any(sentence in unescape(response.content.decode()) for sentence in said)
         assert not any(sentence in german(response) for sentence in said)
+
+
+# --- the pages beside the form's
+
+
+def test_the_export(client, acme):
+    assert "CSV, für Tabellenkalkulationen" in german(client.get(EXPORT))
+    read = german(client.get(policy_url(acme)))
+    for text in ("Konfiguration von nginx", "CORS eines Buckets von Amazon S3", "Start"):
+        assert text in read
+
+
+def test_the_import(client):
+    read = german(client.get(IMPORT))
+    for text in (
+        "Richtlinien importieren",
+        "Datei:",
+        "Datei prüfen",
+        "Richtlinien entfernen, die die Datei nicht nennt",
+    ):
+        assert text in read
+
+
+def test_what_a_file_would_change(client, acme):
+    read = german(send(client, f"tenant,pattern,note\n{ACME},https://other.example.com,first\n"))
+    for text in ("Das würde sich ändern", "1 hinzugefügt", "1 geändert", "1 entfernt", "0 abgelehnt", "Importieren"):
+        assert text in read
+
+
+def test_what_was_imported(client, acme):
+    response = send(client, rows((ACME, "https://other.example.com")), confirm=True)
+    assert "2 Zeilen wurden importiert." in german(client.get(response.url))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [
+        (rows((ACME, "ftp://a.example.com")), "a.csv", "ein Origin beginnt mit https:// oder http://"),
+        (rows((ACME, ORIGIN), (ACME, ORIGIN)), "a.csv", f"'{ORIGIN}' steht bereits in Zeile 2"),
+        (f"tenant,pattern,max_age\n{ACME},{ORIGIN},x\n", "a.csv", "max_age ist 'x'; schreiben Sie eine ganze Zahl."),
+        (
+            f"tenant,pattern,max_age\n{ACME},{ORIGIN},9999\n",
+            "a.csv",
+            "(CORS_TENANT_LIMITS: max_age). Wer diese Website",
+        ),
+        (f"tenant,pattern\n{ACME}\n", "a.csv", "Die Zeile hat 1 Zellen und die Kopfzeile 2"),
+        ("[7]", "a.json", "Hier steht '7'; schreiben Sie ein Array von Richtlinien"),
+        ('[{"tenant": "acme.tenants.example"}]', "a.json", "Der Richtlinie fehlt die Liste der Origins"),
+    ],
+)
+def test_a_row_that_is_refused(client, content, name, said):
+    read = german(send(client, content, name=name))
+    assert "Es kann nichts importiert werden: Einige Zeilen werden abgelehnt" in read
+    assert said in read
+
+
+def test_a_file_of_one_origin_too_many(client, settings):
+    settings.CORS_TENANT_LIMITS = {"max_origins": 1}
+    read = german(send(client, rows((ACME, "https://one.example.com"), (ACME, "https://two.example.com"))))
+    assert "eine Richtlinie enthält höchstens 1 Origins (CORS_TENANT_LIMITS: max_origins). Wer diese Website" in read
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "said"),
+    [(None, "", "Wählen Sie eine Datei aus."), ("x", "a.xlsx", "'a.xlsx' ist weder .csv noch .json")],
+)
+def test_a_file_that_is_none(client, content, name, said):
+    assert said in german(send(client, content, name=name))
+
+
+def test_an_empty_test(client, acme):
+    read = german(client.get(try_url(acme)))
+    for text in (
+        "Was das Skript einer Seite aufruft",
+        "Methode:",
+        "Anmeldedaten:",
+        "omit: Cookies werden nie gesendet",
+    ):
+        assert text in read
+
+
+@pytest.mark.parametrize(
+    ("origin", "said"),
+    [
+        (ORIGIN, ["Erlaubt: Die Seite darf die Antwort lesen", "Wenn dies eines Tages nicht mehr erlaubt ist"]),
+        ("http://localhost:3000", ["Blockiert: Die Seite darf die Antwort nicht lesen", "Was die Prüfung", "mittel"]),
+    ],
+)
+def test_a_test(client, acme, origin, said):
+    response = client.post(try_url(acme), fetch(origin, method="PUT", headers="Cookie: 1"))
+    read = german(response)
+    for text in (*said, "Der Browser fragt zuerst", "Entschieden durch", "Header, die der Browser weglässt"):
+        assert text in read
+
+
+def test_what_the_explanation_says_itself_is_marked_as_english(client, acme):
+    for origin in (ORIGIN, "http://localhost:3000"):
+        response = client.post(try_url(acme), fetch(origin))
+        told = response.context
+        said = {
+            told["explanation"].verdict.message,
+            told["revocation"],
+            *(finding["message"] for finding in told["risks"]),
+        }
+        said |= {sentence for _, step in told["steps"] for sentence in (step.answer_line, step.decided)}
+        if told["explanation"].suggestion:
+            said.add(told["explanation"].suggestion.text)
+        source, read = unescape(response.content.decode()), german(response)
+        for sentence in said - {""}:
+            assert sentence in source
+            assert sentence not in read
+
+
+@pytest.mark.parametrize(
+    ("fields", "said"),
+    [
+        ({"url": "ftp://a.example.com/"}, "Schreiben Sie eine vollständige URL"),
+        ({"headers": "bad"}, "'bad' hat keinen Doppelpunkt"),
+        ({"headers": "X-Forwarded-For: 1"}, "'X-Forwarded-For' lässt sich nicht testen"),
+        ({"url": "https://globex.tenants.example/"}, f"ist keine URL des Mandanten '{ACME}'"),
+    ],
+)
+def test_what_cannot_be_tested(client, acme, fields, said):
+    assert said in german(client.post(try_url(acme), fetch(ORIGIN, **fields)))
+
+
+@pytest.mark.parametrize(
+    ("state", "said"),
+    [
+        ({"enabled": False}, "Diese Richtlinie ist deaktiviert."),
+        ({"shadow": True}, "Diese Richtlinie ist im Schattenmodus."),
+    ],
+)
+def test_a_policy_that_answers_nothing_is_tested(client, acme, state, said):
+    TenantPolicy.objects.update(**state)
+    assert said in german(client.get(try_url(acme)))
+    assert "Die Antwort unten ist die" in german(client.post(try_url(acme), fetch(ORIGIN, as_if="on")))
+
+
+def test_edits_are_tested(client, acme):
+    edits = page(policy=acme)
+    assert "Nicht gesicherte Änderungen." in german(client.post(change_url(acme), {**edits, "_try": "1"}))
+    assert "Nichts davon ist bisher gesichert." in german(client.post(change_url(acme), {**edits, "_edit": "1"}))
+
+
+def test_the_versions(client, acme):
+    acme.max_age, acme.allow_credentials = 60, False
+    acme.save()
+    acme.origins.update(expires_at="2020-01-02T03:04:00Z")
+    read = german(client.get(listing(acme)))
+    for text in (
+        "Jede Änderung dieser Richtlinie und ihrer Origins",
+        "Gültigkeitsdauer der Preflight-Antwort\n600 Sekunden\n60 Sekunden",
+        "Anmeldedaten erlauben\nja\nnein",
+        "geändert",
+        "Läuft ab am: nie, dann",
+        "Die Richtlinie wurde angelegt.",
+    ):
+        assert text in read
+
+
+def test_a_version(client, acme):
+    entry = last(ACME)
+    acme.max_age = 60
+    acme.save()
+    read = german(client.get(version(acme, entry)))
+    for text in ("Die Richtlinie nach dieser Änderung", "Diese Version wiederherstellen", "Jetzt", "Wiederhergestellt"):
+        assert text in read
+    assert "Diese Richtlinie wurde geändert, seit Sie diese Seite geöffnet haben; es wurde daher nichts" in (
+        german(client.post(version(acme, entry), {"version": entry.pk}))
+    )
+    assert restore(client, version(acme, entry)).status_code == 302
+    assert "Die Version wurde wiederhergestellt." in german(client.get(LIST))
+    read = german(client.get(change_url(acme).replace("/change/", "/history/")))
+    assert f"Version {entry.pk} wiederhergestellt." in read
+
+
+def test_a_version_that_cannot_be_restored(client, acme, settings):
+    entry = last(ACME)
+    acme.origins.update(note="first")
+    settings.CORS_TENANT_LIMITS = {"max_origins": 0, "max_age": 60}
+    read = german(client.get(version(acme, entry)))
+    assert "Diese Version kann nicht wiederhergestellt werden:" in read
+    assert read.count("Wer diese Website betreibt, kann diese Grenze") == 2
+
+
+def test_deleted_policies(client, acme):
+    TenantPolicy.objects.filter(pk=acme.pk).delete()
+    for url, said in (
+        (DELETED, "Mandanten ohne Richtlinie, deren Richtlinie unter den letzten 100.000 Änderungen gelöscht wurde"),
+        (f"{DELETED}?tenant={ACME}", "Die Richtlinie wurde gelöscht."),
+        (f"{DELETED}?tenant=nobody", "Keine gelöschte Richtlinie hat genau diesen Schlüssel."),
+        (deleted(last(ACME)), "Die Richtlinie wird mit diesen Origins wieder angelegt."),
+    ):
+        assert said in german(client.get(url))
 
 
 # --- what is looked for ----------------------------------------------------------------------------------------------

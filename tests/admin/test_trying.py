@@ -242,7 +242,7 @@ def test_what_no_policy_lets_a_page_read_is_not_revoked(client, acme):
 def test_what_the_explanation_says_is_marked_as_english(client, acme):
     source = client.post(try_url(acme), fetch(OTHER)).content.decode()
     assert re.search(r'<p lang="en">[^<]*There is no Access-Control-Allow-Origin', source)
-    assert re.search(r'<dd lang="en"><strong>In the admin', source)
+    assert re.search(r'<dd><strong lang="en">In the admin', source)
 
 
 def test_nothing_is_sent_but_what_a_script_can(client, acme):
