@@ -16,7 +16,7 @@ from django.http.response import HttpResponseBase, HttpResponseRedirect
 from django.template.response import TemplateResponse
 from django.urls import path, reverse
 from django.utils.html import format_html, format_html_join
-from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext, ngettext, override, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import history, wording
@@ -103,7 +103,7 @@ class ReasonFilter(admin.SimpleListFilter):
 
 
 class WouldFilter(ReasonFilter):
-    title = _("in shadow mode")
+    title = _("shadow mode")
     parameter_name = "would"
     labels: ClassVar[dict[Any, Any]] = WOULD
 
@@ -330,10 +330,11 @@ class BlockedOriginAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
         policy = row.policy
         origin.save()
         BlockedOrigin.objects.filter(pk=row.pk).delete()
-        added = {"name": str(origin._meta.verbose_name), "object": str(origin)}
+        with override(None):  # it is kept in English, and said to each reader in their language
+            added = {"name": str(origin._meta.verbose_name), "object": str(origin)}
         self.log_change(request, policy, [{"added": added}])
         names = {"origin": origin.pattern, "tenant": policy.tenant}
-        said = gettext("%(origin)s was added to the policy of %(tenant)s.") % names
+        said = gettext("The origin %(origin)s was added to the policy of %(tenant)s.") % names
         link = format_html(' <a href="{}">{}</a>', row.policy_url, gettext("Open the policy")) if row.policy_url else ""
         self.message_user(request, format_html("{} {}{}", said, not_live(policy), link), messages.SUCCESS)
         return self._to_list(request)

@@ -288,7 +288,7 @@ def test_an_origin_is_allowed(client, acme, row):
     logged = LogEntry.objects.get()
     assert (logged.get_edited_object(), NEW in logged.get_change_message()) == (acme, True)
     [said] = messages(response)
-    assert f"{NEW} was added to the policy of {HOST}." in said
+    assert f"The origin {NEW} was added to the policy of {HOST}." in said
     assert f'href="{POLICIES}{acme.pk}/change/"' in said
     assert client.get("/ok/", headers={"host": HOST, "origin": NEW})["Access-Control-Allow-Origin"] == NEW
 
