@@ -12,6 +12,8 @@ from django.utils import translation
 from django_cors_policy.admin.risk import findings
 from django_cors_policy.models import TenantPolicy
 from tests.admin.test_files import ACME, EXPORT, IMPORT, policy_url, rows, send
+from tests.admin.test_inbox import LIST as BLOCKED
+from tests.admin.test_inbox import address, blocked
 from tests.admin.test_policies import ADD, HOST, LIST, ORIGIN, change_url, errors, page
 from tests.admin.test_trying import fetch, try_url
 from tests.admin.test_versions import DELETED, deleted, last, listing, restore, version
@@ -467,6 +469,101 @@ def test_deleted_policies(client, acme):
         (deleted(last(ACME)), "Die Richtlinie wird mit diesen Origins wieder angelegt."),
     ):
         assert said in german(client.get(url))
+
+
+# --- blocked origins
+
+
+def test_the_blocked_origins(client, acme):
+    blocked(would="allow")
+    blocked("null", reason="null-origin")
+    blocked("https://other.example.com", tenant="")
+    read = german(client.get(BLOCKED))
+    for text in (
+        "Blockierte Origins",
+        "Seiten dieser Origins haben hier etwas abgerufen",
+        "Keine Richtlinie erlaubt den Origin. Im Schattenmodus: erlaubt.",
+        "Liefern Sie die Seite von einer Adresse mit http oder https aus",
+        "keiner mit einer Richtlinie",
+        "Wie er erlaubt wird",
+        "Erlauben…",
+        "Ignorieren",
+        "Nicht ignoriert",
+        "Nach Schattenmodus",
+        "Zuletzt gesehen",
+    ):
+        assert text in read
+
+
+def test_a_blocked_origin(client, acme):
+    row = blocked()
+    read = german(client.get(address("change", row)))
+    for text in ("Warum er blockiert wurde:", "Zuerst gesehen:", "Erlauben Sie ihn in der Richtlinie.", "Ignorieren"):
+        assert text in read
+    assert "1 Origin wird ignoriert." in german(client.post(address("ignore", row), follow=True))
+    assert "Wieder zeigen" in german(client.get(address("change", row)))
+    assert "1 Origin wird wieder gezeigt." in german(client.post(address("show", row), follow=True))
+
+
+def test_what_an_origin_would_be_allowed(client, acme):
+    TenantPolicy.objects.update(shadow=True)
+    read = german(client.get(address("allow", blocked("http://localhost:3000"))))
+    for text in (
+        "durch die Richtlinie von\nacme.tenants.example\nerlaubt: Sie können dessen API",
+        "Die Richtlinie ist aber im Schattenmodus",
+        "Er wurde 3 Mal blockiert",
+        "Was neu wäre",
+        "Was schon jetzt so ist",
+        "Ein Origin aus der Entwicklung ist erlaubt",
+        "Diesen Origin erlauben",
+    ):
+        assert text in read
+
+
+@pytest.mark.parametrize(
+    ("origin", "tenant", "said"),
+    [
+        (ORIGIN, ACME, "Es gibt nichts mehr zu erlauben.\nDie Richtlinie erlaubt ihn, durch den Eintrag"),
+        ("http://app.example.com", ACME, "Er kann hier nicht erlaubt werden.\n'http://app.example.com': http ist hier"),
+        ("https://other.example.com", "", 'fügen Sie "https://other.example.com" in den Einstellungen'),
+    ],
+)
+def test_what_cannot_be_allowed(client, acme, origin, tenant, said):
+    assert said in german(client.get(address("allow", blocked(origin, tenant))))
+
+
+def test_an_origin_that_was_allowed(client, acme):
+    row = blocked()
+    read = german(client.post(address("allow", row), {"reason": "a test"}, follow=True))
+    assert f"Der Origin {row.origin} wurde zur Richtlinie von {ACME} hinzugefügt." in read
+    url = change_url(acme).replace("/change/", "/history/")
+    assert "Origin „https://new.acme.example“ hinzugefügt." in german(client.get(url))
+    client.logout()
+    client.force_login(User.objects.get())
+    assert "Added allowed origin" in client.get(url, headers={"Accept-Language": "en"}).content.decode()
+
+
+def test_what_the_end_of_shadow_mode_would_change(client, acme, settings):
+    settings.CORS_ALLOWED_ORIGINS = ["https://trusted.example.com"]
+    settings.CORS_PREFLIGHT_MAX_AGE = 60
+    TenantPolicy.objects.update(shadow=True, allow_methods="", allow_headers="x-api-key")
+    acme.origins.create(pattern="https://trusted.example.com")
+    blocked(ORIGIN)
+    blocked("https://other.example.com")
+    blocked("https://trusted.example.com", reason="listed")
+    read = german(client.get(change_url(acme)))
+    for text in (
+        "Blockierte Origins: 2 in den letzten 7 Tagen",
+        "Wenn diese Richtlinie eingeschaltet wäre",
+        "1 Origin, der jetzt blockiert ist, würde erlaubt:",
+        "1 Origin würde weiterhin blockiert:",
+        "1 Origin, den die Einstellungen jetzt erlauben, bekäme seine Antwort von dieser Richtlinie:",
+        "Mit Anmeldedaten: Eine Seite könnte Cookies senden",
+        "Ohne diese Methoden",
+        "Mit diesen Anfrage-Headern",
+        "Preflight-Antworten würden",
+    ):
+        assert text in read
 
 
 # --- what is looked for ----------------------------------------------------------------------------------------------
