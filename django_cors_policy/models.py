@@ -99,7 +99,9 @@ class TenantPolicy(RecordedModel):
     shadow = models.BooleanField(
         _("shadow mode"),
         default=False,
-        help_text=_("The settings alone answer; what this policy would have done is recorded."),
+        help_text=_(
+            "From saving on this policy lets nobody in: the settings alone answer, and what it would do is recorded."
+        ),
     )
     allow_credentials = models.BooleanField(
         _("allow credentials"),

@@ -158,6 +158,7 @@ def test_what_is_put_back_keeps_the_bounds_and_the_heaviest(monkeypatch):
     assert size(counts) == counts._size == 10
 
 
+@pytest.mark.slow
 def test_200_000_invented_origins_take_no_memory(tenant):
     ask()
     tracemalloc.start()

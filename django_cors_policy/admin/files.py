@@ -1,8 +1,11 @@
 """Policies as files: the pages that export and import them."""
 
+import hashlib
 import io
+import re
 import sqlite3
-from collections.abc import Iterator
+from base64 import b64decode, b64encode
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
@@ -13,7 +16,7 @@ from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
 from django.urls import reverse
-from django.utils.translation import gettext, ngettext
+from django.utils.translation import gettext
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy.admin.access import tenants_of
@@ -25,7 +28,7 @@ from django_cors_policy.transfer import FORMATS, Kind, configs, export, import_p
 if TYPE_CHECKING:
     from django_cors_policy.admin.policies import TenantPolicyAdmin
 
-MAX_KEPT = 500_000  # characters of a file that the page carries from its check to its import
+MAX_KEPT = 500_000  # bytes of a file that the page carries from its check to its import
 MAX_FILE = 50_000_000  # bytes; larger ones are for the command, which no request has to wait for
 
 TYPES = {"csv": "text/csv", "json": "application/json", "s3": "application/json"}
@@ -59,7 +62,7 @@ def export_policy(page: "TenantPolicyAdmin", request: HttpRequest, policy: Tenan
     if kind not in kinds:
         raise Http404
     pieces = export(kind, [policy.tenant]) if kind in FORMATS else _config(kind, policy)
-    return _download(kind, pieces, f"cors-policy-{policy.pk}")
+    return _download(kind, pieces, "cors-" + re.sub(r"[^A-Za-z0-9.-]", "_", policy.tenant)[:100])
 
 
 def may_export(page: "TenantPolicyAdmin", request: HttpRequest) -> bool:
@@ -108,6 +111,7 @@ class ImportForm(forms.Form):
     file = forms.FileField(label=_("File"), required=False, help_text=_("CSV or JSON, as the export gives it."))
     text = forms.CharField(required=False, widget=forms.HiddenInput, strip=False)
     kind = forms.CharField(required=False, widget=forms.HiddenInput)
+    checked = forms.CharField(required=False, widget=forms.HiddenInput)
     remove_missing = forms.BooleanField(
         label=_("Remove the policies that the file does not name"),
         required=False,
@@ -115,14 +119,17 @@ class ImportForm(forms.Form):
     )
     reason = forms.CharField(
         label=_("Reason for the change"),
+        required=False,
         max_length=REASON_LENGTH,
         widget=forms.Textarea(attrs={"rows": 2, "class": "vLargeTextField"}),
-        help_text=_("It is kept in the history of each policy."),
+        help_text=_("It is kept in the history of each policy. Needed for the import itself."),
     )
 
     def clean(self) -> dict[str, Any]:
         cleaned: dict[str, Any] = super().clean() or self.cleaned_data
         file = cleaned.get("file")
+        if "_import" in self.data and not (cleaned.get("reason") or "").strip():
+            self.add_error("reason", gettext("Say why, for the history of each policy."))
         if file is not None:
             cleaned["kind"] = file.name.rpartition(".")[2].lower()
             if file.size > MAX_FILE:
@@ -132,8 +139,13 @@ class ImportForm(forms.Form):
                 self.add_error("file", said % {"name": quoted(file.name)})
         elif not cleaned.get("text"):
             self.add_error("file", gettext("Choose a file."))
-        elif cleaned.get("kind") not in FORMATS:
-            self.add_error("file", gettext("Choose the file anew."))
+        else:
+            try:
+                cleaned["text"] = b64decode(cleaned["text"], validate=True)
+            except ValueError:
+                cleaned["kind"] = ""
+            if cleaned.get("kind") not in FORMATS:
+                self.add_error("file", gettext("Choose the file anew."))
         return cleaned
 
 
@@ -152,8 +164,11 @@ def _import(
     page: "TenantPolicyAdmin", request: HttpRequest, form: ImportForm, context: dict[str, Any]
 ) -> HttpResponse | None:
     given = form.cleaned_data
-    file = given["file"] or io.BytesIO(given["text"].encode())
-    dry_run = "_import" not in request.POST
+    file = given["file"] or io.BytesIO(given["text"])
+    checked = _digest(file, remove_missing=given["remove_missing"])
+    # Nothing is imported that nobody has looked at: another file, or another tick, is checked first.
+    dry_run = "_import" not in request.POST or given["checked"] != checked
+    context["is_new"] = "_import" in request.POST and dry_run
     try:
         result = import_policies(
             file,
@@ -169,9 +184,7 @@ def _import(
         return None
     counts = result.counts
     if result.written:
-        changed = sum(counts[kind] for kind in KINDS if kind is not Kind.UNCHANGED)
-        said = ngettext("%(count)d row was imported.", "%(count)d rows were imported.", changed) % {"count": changed}
-        page.message_user(request, said, messages.SUCCESS)
+        page.message_user(request, _imported(counts), messages.SUCCESS)
         name = f"{page.admin_site.name}:{page.opts.app_label}_{page.opts.model_name}_changelist"
         return HttpResponseRedirect(reverse(name))
     context["result"] = result
@@ -179,17 +192,32 @@ def _import(
     context["rows"] = [(KINDS[row.kind], row) for row in result.rows]
     context["refused"] = bool(counts.get(Kind.REFUSED))
     if not context["refused"]:
-        context["form"] = _carrying(form, file)
+        context["form"] = _carrying(form, file, checked)
     return None
 
 
-def _carrying(form: ImportForm, file: Any) -> ImportForm:
+def _imported(counts: Mapping[Kind, int]) -> str:
+    said = gettext("Imported: %(added)d added, %(changed)d changed, %(removed)d removed.")
+    return said % {str(kind): counts.get(kind, 0) for kind in (Kind.ADDED, Kind.CHANGED, Kind.REMOVED)}
+
+
+def _digest(file: Any, *, remove_missing: bool) -> str:
+    """Give what tells a file, and what is to be made of it, from all others."""
+    found = hashlib.sha256(b"remove" if remove_missing else b"keep")
+    while part := file.read(2**16):
+        found.update(part)
+    file.seek(0)
+    return found.hexdigest()
+
+
+def _carrying(form: ImportForm, file: Any, checked: str) -> ImportForm:
     """Give the form for the import itself: with the file's text where that is short, else the file is chosen again."""
     file.seek(0)
     text = file.read(MAX_KEPT + 1)
     initial = {name: form.cleaned_data[name] for name in ("remove_missing", "reason", "kind")}
+    initial["checked"] = checked
     if len(text) <= MAX_KEPT:
-        initial["text"] = text.decode("utf-8-sig")
+        initial["text"] = b64encode(text).decode()  # browsers change the ends of lines
     return ImportForm(initial=initial)
 
 

@@ -85,7 +85,7 @@ class Unreadable(Exception):  # noqa: N818 -- it is the file that is unreadable
 def unknown_name(name: str, known: Iterable[str]) -> str:
     """Say that nothing is called so, and what is."""
     known = list(known)
-    near = get_close_matches(name[:_NAME], known, 1)
+    near = [PATTERN] if name == "origin" and PATTERN in known else get_close_matches(name[:_NAME], known, 1)
     if near:
         text = gettext("There is no column %(name)s; did you mean %(near)s?")
         return text % {"name": quoted(name), "near": near[0]}
@@ -188,7 +188,11 @@ def _as_moment(value: Value) -> datetime | None:
 
 # What a spreadsheet runs as a formula where a cell begins with it, or strips and then does.
 _FORMULAS = ("=", "+", "-", "@", "\t", "\r", "\n", "\uff1d", "\uff0b", "\uff0d", "\uff20")
-_WORDS = {"true": True, "yes": True, "1": True, "false": False, "no": False, "0": False}
+# Spreadsheets write TRUE and FALSE in the language of who uses them.
+_WORDS = {
+    **dict.fromkeys(("true", "yes", "1", "wahr", "ja", "vrai", "oui", "verdadero", "vero"), True),
+    **dict.fromkeys(("false", "no", "0", "falsch", "nein", "faux", "non", "falso"), False),
+}
 
 
 def as_cell(value: Value) -> str:

@@ -73,7 +73,14 @@ def send(client, content, *, name="policies.csv", confirm=False, **fields):
     data = {"reason": "the move", **fields}
     if content is not None:
         data["file"] = SimpleUploadedFile(name, content.encode())
-    return client.post(IMPORT, data | ({"_import": "1"} if confirm else {"_check": "1"}))
+    response = client.post(IMPORT, data | {"_check": "1"})
+    if not confirm:
+        return response
+    form = response.context["form"]
+    data |= {"_import": "1", "checked": form.initial.get("checked", "")}
+    if content is not None:  # what was read of it is sent again
+        data["file"] = SimpleUploadedFile(name, content.encode())
+    return client.post(IMPORT, data)
 
 
 def rows(*pairs):
@@ -124,7 +131,7 @@ def test_one_policy_is_exported(client, acme, globex, kind):
 def test_what_answers_for_a_tenant_is_given_as_configuration(client, acme, kind, ending):
     response = client.get(policy_url(acme), {"format": kind})
     assert body(response).decode().splitlines() == list(configs.as_config(kind, configs.effective(ACME)).lines)
-    assert response["Content-Disposition"] == f'attachment; filename="cors-policy-{acme.pk}.{ending}"'
+    assert response["Content-Disposition"] == f'attachment; filename="cors-{ACME}.{ending}"'
 
 
 def test_the_page_offers_each_format(client, acme):
@@ -169,12 +176,40 @@ def test_a_check_shows_what_would_change_and_writes_nothing(client, acme):
 
 def test_what_was_checked_is_imported_without_choosing_the_file_again(client, acme):
     form = send(client, "\ufeff" + rows((ACME, B))).context["form"]
-    response = send(client, None, confirm=True, text=form.initial["text"], kind=form.initial["kind"])
+    response = client.post(IMPORT, {**form.initial, "remove_missing": "", "_import": "1"})
     assert response.status_code == 302
     assert list(AllowedOrigin.objects.values_list("pattern", flat=True)) == [B]
     entry = PolicyHistory.objects.first()
     assert (entry.actor, entry.action, entry.reason) == ("root", "import", "the move")
-    assert [message.message for message in client.get(response.url).context["messages"]] == ["2 rows were imported."]
+    assert [message.message for message in client.get(response.url).context["messages"]] == [
+        "Imported: 1 added, 0 changed, 1 removed."
+    ]
+
+
+def test_another_file_than_was_checked_is_checked_first(client, acme, globex):
+    checked = send(client, rows((ACME, B))).context["form"].initial["checked"]
+    file = SimpleUploadedFile("other.csv", rows((ACME, "https://evil.example")).encode())
+    response = client.post(IMPORT, {"file": file, "reason": "x", "checked": checked, "_import": "1"})
+    assert "this is not what was checked before" in response.content.decode()
+    assert list(acme.origins.values_list("pattern", flat=True)) == [A]
+
+
+def test_another_tick_than_was_checked_is_checked_first(client, acme, globex):
+    form = send(client, rows((ACME, B))).context["form"]
+    response = client.post(IMPORT, {**form.initial, "remove_missing": "on", "_import": "1"})
+    assert "this is not what was checked before" in response.content.decode()
+    assert TenantPolicy.objects.count() == 2
+    again = response.context["form"].initial
+    assert client.post(IMPORT, {**again, "remove_missing": "on", "_import": "1"}).status_code == 302
+    assert TenantPolicy.objects.count() == 1
+
+
+def test_an_import_asks_why_and_a_check_does_not(client, acme):
+    form = send(client, rows((ACME, B)), reason="").context["form"]
+    assert not form.errors
+    response = client.post(IMPORT, {**form.initial, "remove_missing": "", "reason": " ", "_import": "1"})
+    assert response.context["form"].errors["reason"] == ["Say why, for the history of each policy."]
+    assert list(acme.origins.values_list("pattern", flat=True)) == [A]
 
 
 def test_a_long_file_is_chosen_again(client, acme, monkeypatch):
@@ -221,7 +256,6 @@ def test_staff_import_into_their_own_tenants_alone(staff, acme, globex):
 @pytest.mark.parametrize(
     ("fields", "field", "said"),
     [
-        ({"text": rows(), "reason": ""}, "reason", "This field is required."),
         ({"text": None}, "file", "Choose a file."),
         ({"text": rows(), "name": "p.xlsx"}, "file", "'p.xlsx' is neither .csv nor .json: save the table as CSV."),
     ],
@@ -232,8 +266,9 @@ def test_what_cannot_be_imported_is_said_on_its_field(client, fields, field, sai
 
 
 def test_a_text_of_no_kind_is_not_guessed_at(client):
-    response = client.post(IMPORT, {"reason": "x", "text": rows(), "kind": "exe", "_import": "1"})
-    assert response.context["form"].errors["file"] == ["Choose the file anew."]
+    for text, kind in (("", "exe"), ("eA==", "exe"), ("no base64", "csv")):
+        response = client.post(IMPORT, {"reason": "x", "text": text or "eA==", "kind": kind, "_import": "1"})
+        assert response.context["form"].errors["file"] == ["Choose the file anew."]
 
 
 def test_a_file_that_is_too_large_for_a_page_is_for_the_command(client, monkeypatch):
