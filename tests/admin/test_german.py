@@ -509,7 +509,7 @@ def test_what_an_origin_would_be_allowed(client, acme):
     TenantPolicy.objects.update(shadow=True)
     read = german(client.get(address("allow", blocked("http://localhost:3000"))))
     for text in (
-        "durch die Richtlinie von\nacme.tenants.example\nerlaubt: Sie können dessen API",
+        "durch die Richtlinie von\nacme.tenants.example\nerlaubt: Diese können dessen API",
         "Die Richtlinie ist aber im Schattenmodus",
         "Er wurde 3 Mal blockiert",
         "Was neu wäre",
