@@ -245,6 +245,7 @@ class AllowedOrigin(RecordedModel):
     tenant_path = "policy__tenant"
     told = ("pattern", "enabled", "expires_at", "note")
     counted_by_form = False  # a form that sees all origins of the policy counts them itself
+    pattern_before: str | None = None  # as a form has shown it: what is not changed is not judged anew
 
     policy = models.ForeignKey(
         TenantPolicy, on_delete=models.CASCADE, related_name="origins", verbose_name=_("tenant policy")
@@ -302,6 +303,8 @@ class AllowedOrigin(RecordedModel):
             raise ValidationError({"expires_at": gettext("Write a year from 1970 to 9998, or leave it empty.")})
         if not self.pattern or len(self.pattern) > PATTERN_LENGTH:
             return  # the field's own error has been said
+        if self.pattern == self.pattern_before:
+            return  # it is not served if it is wrong, and must not keep anybody from switching the policy off
         try:
             try:
                 pattern = parse_pattern(self.pattern)

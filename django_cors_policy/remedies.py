@@ -143,7 +143,8 @@ def remedy(
     if _lets_through(fetch, spec):
         return LET_THROUGH
     if silent is not None and _lets_through(fetch, silent):
-        text = f"In the admin: the policy of tenant {quoted(tenant)} would let it through, and is {written.why}."
+        done = "enable" if written.why == "disabled" else "end the shadow mode of"
+        text = f"In the admin: {done} the policy of tenant {quoted(tenant)}, which would let it through."
         return Remedy(text, PolicySpec(tenant=tenant), silent)
     changed, changes = _changed(fetch, asked, spec)
     if not _lets_through(fetch, changed):

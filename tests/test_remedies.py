@@ -224,7 +224,8 @@ def test_of_a_policy_that_does_not_answer_is_said_why(acme, fields, why):
     for name, value in fields.items():
         setattr(acme, name, value)
     acme.save()
-    silent = f"In the admin: the policy of tenant '{HOST}' would let it through, and is {why}."
+    done = {"disabled": "enable", "in shadow mode": "end the shadow mode of"}[why]
+    silent = f"In the admin: {done} the policy of tenant '{HOST}', which would let it through."
     assert silent in said(APP)
     own = f"In the settings, for all tenants, or in the policy of tenant '{HOST}', which is {why}: add 'https://other.example'"
     assert own in said("https://other.example")

@@ -17,6 +17,7 @@ from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.wording import said
 
 REASON_LENGTH = 1000  # characters
+JUDGED = {"allow_credentials", "allow_methods", "allow_headers", "expose_headers", "max_age"}  # by clean() and limits
 MOST_SHOWN = 20  # changes of others that a conflict shows
 
 
@@ -74,6 +75,10 @@ class PolicyForm(forms.ModelForm):  # type: ignore[type-arg]
 
     def _post_clean(self) -> None:
         super()._post_clean()  # type: ignore[misc]
+        if self.stored is not None:
+            # What was stored before is not served if it is wrong, and must not keep anybody from switching it off.
+            for name in {*self.errors} & JUDGED - {*self.changed_data}:
+                del self.errors[name]
         if not self.has_rows and not self.errors:
             origins = [] if self.stored is None else list(self.stored.origins.all())
             if missing := self.missing_reason(origins):
@@ -105,6 +110,7 @@ class OriginFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
     def add_fields(self, form: forms.ModelForm, index: int | None) -> None:  # type: ignore[type-arg]
         super().add_fields(form, index)
         form.instance.counted_by_form = True  # below, where those that are deleted on the same page are known
+        form.instance.pattern_before = form.instance.pattern if form.instance.pk else None
         # The table's head alone says what a cell is about, which a screen reader does not tie to the field.
         for name, field in form.fields.items():
             for widget in getattr(field.widget, "widgets", [field.widget]):
@@ -132,7 +138,8 @@ class OriginFormSet(forms.BaseInlineFormSet):  # type: ignore[type-arg]
             seen.add(pattern)
             origins.append(form.instance)
             try:
-                check_count(len(seen), limits, pattern)
+                if pattern != form.instance.pattern_before:
+                    check_count(len(seen), limits, pattern)
             except LimitError as error:
                 form.add_error("pattern", said(error))
         policy_form: PolicyForm = self.instance.form

@@ -128,7 +128,7 @@ class BlockedOrigins(ChangeList):
 
 class BlockedOriginAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     # What is decided, and by what, comes first: on a narrow page the others are scrolled to.
-    list_display = ("origin", "decisions", "fix", "tenant_shown", "count", "last_seen", "why", "sample", "first_seen")
+    list_display = ("origin", "tenant_shown", "decisions", "count", "last_seen", "fix", "why", "sample", "first_seen")
     list_filter = FILTERS
     search_fields = ("tenant", "origin")
     search_help_text = _("Search by tenant or origin.")

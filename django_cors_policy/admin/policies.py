@@ -22,7 +22,7 @@ from django.urls import path, reverse
 from django.utils import timezone
 from django.utils.functional import cached_property
 from django.utils.html import format_html
-from django.utils.translation import gettext, ngettext, pgettext_lazy
+from django.utils.translation import gettext, ngettext, pgettext, pgettext_lazy
 from django.utils.translation import gettext_lazy as _
 
 from django_cors_policy import history
@@ -126,7 +126,7 @@ class OriginInline(admin.TabularInline):  # type: ignore[type-arg]
 
 class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
     form = PolicyForm
-    list_display = ("tenant", "state", "origin_count", "allow_credentials", "risk_shown", "updated_at")
+    list_display = ("tenant", "state", "origin_count", "credentials", "risk_shown", "updated_at")
     list_filter = ("enabled", "shadow", "allow_credentials", RiskFilter)
     search_fields = ("tenant", "origins__pattern")
     search_help_text = _("Search by tenant or origin.")
@@ -278,6 +278,11 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
             return _("disabled")
         return _("in shadow mode") if policy.shadow else _("enabled")
 
+    @admin.display(description=_("allow credentials"), ordering="allow_credentials")
+    def credentials(self, policy: TenantPolicy) -> Any:
+        # In words: a green tick would praise what is the riskier of the two.
+        return pgettext("credentials", "yes") if policy.allow_credentials else pgettext("credentials", "no")
+
     @admin.display(description=_("risk"), ordering="risk")
     def risk_shown(self, policy: TenantPolicy) -> Any:
         return risk.badge(policy.risk)
@@ -363,6 +368,9 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
 
     def _tell_findings(self, request: HttpRequest, policy: TenantPolicy) -> None:
         """Say what is unwise, one message for each rule: what is malformed was refused, and the rest is saved."""
+        if policy.enabled and policy.shadow:
+            text = gettext("This policy lets nobody in while it is in shadow mode: the settings alone answer.")
+            self.message_user(request, text, messages.WARNING)
         unwise = [found for found in risk.findings(policy) if found.severity is not Severity.INFO]
         for _code, group in groupby(unwise, key=lambda found: found.rule.code):
             first, *others = group
@@ -374,7 +382,8 @@ class TenantPolicyAdmin(admin.ModelAdmin):  # type: ignore[type-arg]
                 first.hint,
                 f" {_the_same(others)}" if others else "",
             )
-            self.message_user(request, text, messages.WARNING)
+            level = messages.ERROR if first.severity.rank >= risk.GRAVE else messages.WARNING
+            self.message_user(request, text, level)
 
 
 def _the_same(others: list[Finding]) -> str:

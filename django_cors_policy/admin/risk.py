@@ -17,6 +17,7 @@ from django_cors_policy.models import AllowedOrigin, TenantPolicy
 logger = logging.getLogger("django_cors_policy")
 
 GRAVE = Severity.HIGH.rank
+MAX_NAMED = 5  # subjects of one rule
 SEVERITIES = {
     Severity.CRITICAL: pgettext_lazy("severity", "critical"),
     Severity.HIGH: pgettext_lazy("severity", "high"),
@@ -69,21 +70,28 @@ def badge(rating: int | None) -> Any:
     return gettext("not looked at") if rating is None else pgettext("risk", "none")
 
 
-def shown(found: Finding) -> dict[str, object]:
-    """Give what a page shows of a finding; its own sentences are the audit's, in English."""
+def shown(group: list[Finding]) -> dict[str, object]:
+    """Give what a page shows of findings that differ in their subjects alone; their sentences are in English."""
+    first = group[0]
+    more = len(group) - MAX_NAMED
     return {
-        "severity": str(found.severity),
-        "label": SEVERITIES[found.severity],
-        "code": found.rule.code,
-        "slug": found.rule.slug,
-        "summary": gettext(found.rule.summary),
-        "subject": found.subject,
-        "message": found.message,
-        "hint": found.hint,
+        "severity": str(first.severity),
+        "label": SEVERITIES[first.severity],
+        "code": first.rule.code,
+        "slug": first.rule.slug,
+        "summary": gettext(first.rule.summary),
+        "subjects": [found.subject for found in group[:MAX_NAMED]],
+        "more": ngettext("and %(count)d more", "and %(count)d more", more) % {"count": more} if more > 0 else "",
+        "message": first.message,
+        "hint": first.hint,
     }
 
 
 def context(found: list[Finding]) -> dict[str, object]:
-    """Give what findings.html shows."""
-    counts = [(str(of), label, sum(one.severity is of for one in found)) for of, label in SEVERITIES.items()]
-    return {"findings": [shown(one) for one in found], "counts": [row for row in counts if row[2]]}
+    """Give what findings.html shows: each rule once, and how many there are of each severity."""
+    by_rule: dict[tuple[str, str], list[Finding]] = {}
+    for one in found:
+        by_rule.setdefault((str(one.severity), one.rule.code), []).append(one)
+    groups = list(by_rule.values())
+    counts = [(str(of), label, sum(group[0].severity is of for group in groups)) for of, label in SEVERITIES.items()]
+    return {"findings": [shown(group) for group in groups], "counts": [row for row in counts if row[2]]}

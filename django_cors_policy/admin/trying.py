@@ -206,7 +206,7 @@ def _answer(
     return {
         "explanation": explanation,
         "steps": [(exchange.is_preflight, step) for exchange, step in zip(exchanges, steps(explanation), strict=True)],
-        "risks": [risk.shown(found) for found in suggestion.risks] if suggestion else [],
+        "risks": [risk.shown([found]) for found in suggestion.risks] if suggestion else [],
         "revocation": after_revocation(explanation) if by_policy and goes_on else "",
         "as_if": as_if,
     }

@@ -144,7 +144,9 @@ def test_a_form_with_findings(client, acme):
 
 def test_a_policy_without_findings(client):
     policy = TenantPolicy.objects.create(tenant="acme.tenants.example")
-    assert "Die Prüfung findet nichts an dieser Richtlinie." in german(client.get(change_url(policy)))
+    assert "Die Prüfung findet nichts an der Richtlinie, wie sie gesichert ist." in german(
+        client.get(change_url(policy))
+    )
 
 
 def test_the_confirmation_of_a_deletion(client, acme):
@@ -305,7 +307,7 @@ def test_what_a_file_would_change(client, acme):
 
 def test_what_was_imported(client, acme):
     response = send(client, rows((ACME, "https://other.example.com")), confirm=True)
-    assert "2 Zeilen wurden importiert." in german(client.get(response.url))
+    assert "Importiert: 1 hinzugefügt, 0 geändert, 1 entfernt." in german(client.get(response.url))
 
 
 @pytest.mark.parametrize(

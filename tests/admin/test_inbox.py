@@ -314,8 +314,8 @@ def test_new_findings_come_first_and_those_of_high_severity_ask_for_a_reason(cli
     acme.origins.create(pattern="http://old.acme.example")
     row = blocked("http://plain.acme.example")
     shown = client.get(address("allow", row)).context
-    assert {found["subject"] for found in shown["new"]["findings"]} == {"http://plain.acme.example"}
-    assert "http://old.acme.example" in {found["subject"] for found in shown["known"]["findings"]}
+    assert {name for found in shown["new"]["findings"] for name in found["subjects"]} == {"http://plain.acme.example"}
+    assert "http://old.acme.example" in {name for found in shown["known"]["findings"] for name in found["subjects"]}
     refused = client.post(address("allow", row), {"reason": " "})
     assert refused.status_code == 200
     assert "Give a reason for this" in text(refused)

@@ -234,13 +234,36 @@ def test_two_new_origins_with_room_for_one_are_refused(client, acme, settings):
     assert stored_patterns() == [ORIGIN]
 
 
-def test_deleting_rows_brings_a_policy_under_a_limit_that_was_tightened(client, acme, settings):
+def test_a_policy_beyond_a_limit_that_was_tightened_grows_no_further(client, acme, settings):
     acme.origins.create(pattern="https://two.acme.example")
     settings.CORS_TENANT_LIMITS = {"max_origins": 1}
-    _, of_rows = errors(client.post(change_url(acme), page(policy=acme)))
-    assert [list(row) for row in of_rows] == [[], ["pattern"]]
+    _, of_rows = errors(client.post(change_url(acme), page("https://three.acme.example", policy=acme)))
+    assert [list(row) for row in of_rows] == [[], [], ["pattern"]]
     assert client.post(change_url(acme), page(policy=acme) | {"origins-0-DELETE": "on"}).status_code == 302
     assert stored_patterns() == ["https://two.acme.example"]
+
+
+def test_what_was_stored_before_keeps_nobody_from_switching_a_policy_off(client, acme, settings):
+    """Limits were tightened, or a row was written past the form: it is not served, and not judged anew."""
+    acme.origins.create(pattern="http://plain.acme.example")
+    acme.origins.create(pattern="no origin")
+    TenantPolicy.objects.update(allow_credentials=True, max_age=7000, allow_methods="no method")
+    settings.CORS_TENANT_LIMITS = {"max_origins": 1, "credentials": False, "max_age": 60}
+    stored = TenantPolicy.objects.get()
+    data = page(policy=stored, allow_credentials="on", max_age="7000", allow_methods="no method", note="An incident.")
+    del data["enabled"]
+    assert client.post(change_url(acme), data).status_code == 302
+    stored.refresh_from_db()
+    assert (stored.enabled, stored.note, stored.origins.count()) == (False, "An incident.", 3)
+
+
+def test_what_is_changed_is_judged(client, acme, settings):
+    settings.CORS_TENANT_LIMITS = {"max_age": 60}
+    of_form, _ = errors(client.post(change_url(acme), page(policy=acme, max_age="7000")))
+    assert list(of_form) == ["max_age"]
+    data = page(policy=acme, max_age="60") | {"origins-0-pattern": "no origin"}
+    _, of_rows = errors(client.post(change_url(acme), data))
+    assert [list(row) for row in of_rows] == [["pattern"]]
 
 
 # --- the policy's own fields
@@ -388,7 +411,7 @@ def listed(response):
 def test_the_list_shows_what_a_policy_is(client, three):
     response = client.get(LIST)
     assert listed(response) == ["acme", "globex", "initech"]
-    columns = ["tenant", "state", "origin_count", "allow_credentials", "risk_shown", "updated_at"]
+    columns = ["tenant", "state", "origin_count", "credentials", "risk_shown", "updated_at"]
     assert response.context["cl"].list_display == ["action_checkbox", *columns]
     counts = re.findall('<td class="field-origin_count">([0-9]+)</td>', response.content.decode())
     assert counts == ["1", "2", "0"]  # the enabled ones
