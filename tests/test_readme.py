@@ -400,3 +400,11 @@ def test_the_pace_of_the_edge_is_the_one_documented():
         assert f"``--{option}`` ({default:g}" in text
     assert f"about {edge.MAX_REQUESTS / edge.RATE:g} seconds" in text
     assert edge.Edge("https://api.example.com/api/").asked == ("/api/",)
+
+
+# --- the pictures
+
+
+@pytest.mark.parametrize("name", re.findall(r"^\.\. image:: (\S+)$", README, re.MULTILINE))
+def test_each_picture_is_there_and_small(name):
+    assert 0 < (ROOT / name).stat().st_size < 60_000

@@ -97,6 +97,7 @@ POLICIES = st.dictionaries(
 )
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", FORMATS)
 @settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.too_slow])
 @given(policies=POLICIES)
