@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 
 import django
 import environ
+from django.apps import apps
 from django.contrib.auth import get_user_model
 from django.core.management import CommandError, call_command
 from django.core.wsgi import get_wsgi_application
@@ -122,11 +123,11 @@ def _set_environment(sites: Iterable[Site], stack: ExitStack) -> None:
 
 
 def _prepare(sites: tuple[Site, Site]) -> dict[str, str]:
-    """Migrate, and store the tenants' policies and the two accounts. Gives the accounts with their passwords."""
+    """Migrate, and store the tenants' policies and the accounts. Gives the accounts with their passwords."""
     call_command("migrate", verbosity=0)
     load_policies(sites)
     accounts = {}
-    for name, is_admin in (("admin", True), ("demo", False)):
+    for name, is_admin in (("admin", True), ("demo", False), (sites[0].name, False)):
         # Here and not in a migration, which would bring these passwords to every database. An account that is there
         # already, in a database of your own, keeps the password that it has.
         user, created = get_user_model().objects.get_or_create(
@@ -136,7 +137,20 @@ def _prepare(sites: tuple[Site, Site]) -> dict[str, str]:
             user.set_password(name)
             user.save()
         accounts[name] = name if user.check_password(name) else "(the password that it had)"
+    _hire(sites[0])
     return accounts
+
+
+def _hire(site: Site) -> None:
+    """Let a tenant's own account manage its policy in the admin."""
+    group, _ = apps.get_model("auth", "Group").objects.get_or_create(name=site.tenant)
+    names = ["view_tenantpolicy", "change_tenantpolicy", "view_blockedorigin", "change_blockedorigin"]
+    names += [f"{action}_allowedorigin" for action in ("view", "add", "change", "delete")]
+    group.permissions.set(apps.get_model("auth", "Permission").objects.filter(codename__in=names))
+    user = get_user_model().objects.get(username=site.name)
+    user.is_staff = True
+    user.save()
+    user.groups.add(group)
 
 
 def _audit() -> bool:
@@ -182,7 +196,9 @@ def _call_all(sites: tuple[Site, Site]) -> int:
 def _print_addresses(sites: tuple[Site, Site], accounts: dict[str, str]) -> None:
     lines = ["", "The demo is running; Ctrl-C stops it. Open in a browser:", ""]
     lines += [f"    {site.front:<36}{site.name}'s front end, which calls {site.api}" for site in sites]
-    lines += [f"    {sites[0].admin:<36}the admin: log in as admin, password {accounts['admin']}"]
+    lines += [f"    {sites[0].admin:<36}the admin: log in as admin, password {accounts['admin']};"]
+    own = sites[0].name
+    lines += [f"    {'':<36}{sites[0].tenant}'s own staff: as {own}, password {accounts[own]}"]
     lines += ["", "Each request to the API, with the origin that it comes from:", ""]
     print("\n".join(lines), flush=True)
 

@@ -89,6 +89,12 @@ CORS_URLS_REGEX = r"^/api/"
 CORS_ALLOWED_ORIGINS = env.list("CORS_ALLOWED_ORIGINS", default=[])
 CORS_ALLOW_CREDENTIALS = env.bool("CORS_ALLOW_CREDENTIALS", default=False)
 
+# Each tenant's own staff see its policy in the admin, and no other's.
+CORS_ADMIN_TENANTS_FOR_USER = "example_project.staff.tenants_of"
+
+# What a tenant's policy may never exceed.
+CORS_TENANT_LIMITS = env.json("CORS_TENANT_LIMITS", default={})
+
 # CORS says who may read an answer; CSRF who may change something with a visitor's cookie. A front end that sends PUT
 # with a cookie has to be in both.
 CSRF_TRUSTED_ORIGINS = env.list(

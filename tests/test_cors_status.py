@@ -392,3 +392,15 @@ def test_touch_writes_where_policies_are_written_and_not_where_they_are_read(els
     assert not PolicyChange.rows.using(elsewhere).exists()
     assert document("--touch", "--database", elsewhere)["database"] == elsewhere
     assert PolicyChange.rows.using(elsewhere).count() == 1
+
+
+# --- --rate
+
+
+def test_rate_rates_every_policy_and_says_how_many(acme):
+    TenantPolicy.objects.update(risk=None)
+    assert text("--rate") == ["1 policy of database default rated."]
+    assert TenantPolicy.objects.get().risk == 0
+    TenantPolicy.objects.create(tenant="globex")
+    assert text("--rate") == ["2 policies of database default rated."]
+    assert document("--rate") == {"version": 1, "database": "default", "rated": 2}

@@ -7,7 +7,7 @@ import pytest
 from django.core.management import call_command
 from django.db import IntegrityError, transaction
 
-from django_cors_policy import history, recorded
+from django_cors_policy import history, models, recorded
 from django_cors_policy.history import Action, PolicyHistory, Unknown, change, undo
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 
@@ -203,6 +203,21 @@ def test_a_change_within_another_is_told_by_itself(acme):
         with change(actor="two"):
             acme.origins.filter(pattern=B).delete()
     assert list(PolicyHistory.objects.order_by("pk").values_list("actor", flat=True)) == ["two", "one"]
+
+
+def test_a_write_to_another_database_than_the_changes_has_its_name_all_the_same():
+    with change(actor="billing", reason="upgrade"), history.writing("elsewhere") as made:
+        made.untold = set()  # nothing is to be kept where there is no table
+    assert (made.using, made.actor, made.reason) == ("elsewhere", "billing", "upgrade")
+
+
+def test_of_more_origins_than_are_told_no_more_are_read(acme, monkeypatch):
+    globex = TenantPolicy.objects.create(tenant="globex")
+    globex.origins.create(pattern=B)
+    monkeypatch.setattr(recorded, "BATCH", 1)
+    monkeypatch.setattr(models, "TOLD", 0)
+    rows = TenantPolicy.children_of([acme.pk, globex.pk], "default")
+    assert [fields["pattern"] for _, fields in rows.values()] == [A]
 
 
 def test_a_fixture_says_so(acme, tmp_path):

@@ -257,6 +257,37 @@ def test_what_was_stored_before_keeps_nobody_from_switching_a_policy_off(client,
     assert (stored.enabled, stored.note, stored.origins.count()) == (False, "An incident.", 3)
 
 
+def test_who_may_not_see_origins_is_asked_for_a_reason_too(acme):
+    acme.origins.create(pattern="no origin")
+    TenantPolicy.objects.update(enabled=False)
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=("view_tenantpolicy", "change_tenantpolicy")))
+    client = Client()
+    client.force_login(user)
+    data = page(policy=TenantPolicy.objects.get())
+    response = client.post(change_url(acme), data)
+    assert "Give a reason for this: CORS601" in str(response.context["adminform"].form.errors["reason"])
+    assert client.post(change_url(acme), data | {"reason": "It is known."}).status_code == 302
+    assert TenantPolicy.objects.get().enabled
+
+
+def test_who_may_not_see_origins_adds_a_policy_without_any():
+    user = User.objects.create_user("staff", is_staff=True)
+    user.user_permissions.set(Permission.objects.filter(codename__in=("view_tenantpolicy", "add_tenantpolicy")))
+    client = Client()
+    client.force_login(user)
+    assert client.post(ADD, page()).status_code == 302
+    assert TenantPolicy.objects.get().tenant == HOST
+
+
+def test_a_policy_that_is_saved_in_shadow_mode_says_that_it_lets_nobody_in(client, acme):
+    response = client.post(change_url(acme), page(policy=acme, shadow="on"), follow=True)
+    assert shown(response)[1] == (
+        "warning",
+        "This policy lets nobody in while it is in shadow mode: the settings alone answer.",
+    )
+
+
 def test_what_is_changed_is_judged(client, acme, settings):
     settings.CORS_TENANT_LIMITS = {"max_age": 60}
     of_form, _ = errors(client.post(change_url(acme), page(policy=acme, max_age="7000")))

@@ -80,8 +80,8 @@ class Example:
 
 
 @contextmanager
-def run_example(folder: Path) -> Iterator[Example]:
-    """Start the example project with a database in a folder, and end it."""
+def run_example(folder: Path, **variables: str) -> Iterator[Example]:
+    """Start the example project with a database in a folder and these variables, and end it."""
     sites = both(*_free_ports(3))
     acme, globex = sites
     ports = {"--api-port": acme.api_port, "--port-acme": acme.front_port, "--port-globex": globex.front_port}
@@ -97,6 +97,7 @@ def run_example(folder: Path) -> Iterator[Example]:
         "DATABASE_URL": f"sqlite:///{(folder / 'example.sqlite3').as_posix()}",
         "DEBUG": "False",
         "PYTHONUNBUFFERED": "1",
+        **variables,
     }
     log = folder / "output.txt"
     with log.open("w") as output:

@@ -41,7 +41,7 @@ class Violation(NamedTuple):
 @pytest.fixture(scope="module")
 def running(tmp_path_factory):
     """An example project of its own: the walk changes policies that other tests rely on."""
-    with run_example(tmp_path_factory.mktemp("admin")) as running:
+    with run_example(tmp_path_factory.mktemp("admin"), CORS_TENANT_LIMITS='{"insecure_origins": true}') as running:
         yield running
 
 
@@ -64,10 +64,10 @@ class Walk:
         if message.type == "error" and not message.location["url"].endswith("/favicon.ico"):
             self.errors.append(message.text)
 
-    def log_in(self):
+    def log_in(self, name="admin"):
         self.page.goto(f"{self.base}/admin/")
-        self.page.fill("#id_username", "admin")
-        self.page.fill("#id_password", "admin")
+        self.page.fill("#id_username", name)
+        self.page.fill("#id_password", name)
         self.press("[type=submit]")
 
     def open(self, path, name=None):
@@ -160,6 +160,16 @@ def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
     walk.press("input[name=_save]")
     assert "ends with its host or port" in walk.text()
     walk.see("refused")
+    page.fill("#id_origins-0-pattern", "https://front.example:*")
+    walk.press("input[name=_save]")
+    assert "Whoever runs this site can lift this limit" in walk.text()
+    walk.see("beyond-a-limit")
+
+    # Something grave is saved with a reason alone.
+    page.fill("#id_origins-0-pattern", "http://plain.example.com")
+    walk.press("input[name=_save]")
+    assert "Give a reason for this: CORS104 (high), http://plain.example.com." in walk.text()
+    walk.see("reason")
     page.fill("#id_origins-0-pattern", f"https://*.{customer}.example")
     walk.press("input[name=_continue]")
     assert "was added successfully" in walk.said()
@@ -256,6 +266,24 @@ def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
 
     assert walk.violations == []
     assert walk.errors == []
+
+
+def test_a_tenants_staff_see_their_own(walk, running):
+    acme, globex = running.acme.tenant, running.globex.tenant
+    walk.open(POLICIES)
+    walk.press(walk.page.get_by_role("link", name=globex))
+    foreign = walk.page.url.removeprefix(walk.base)
+    walk.page.context.clear_cookies()
+    walk.log_in("acme")
+    walk.open(POLICIES, "staff-list")
+    assert acme in walk.text()
+    assert globex not in walk.text()
+    walk.press(walk.page.get_by_role("link", name=acme))
+    walk.see("staff-change")
+    assert globex not in walk.page.content()
+    walk.open(foreign)
+    assert "Site administration" in walk.text()
+    assert walk.violations == []
 
 
 def test_axe_finds_what_is_wrong(walk):
