@@ -181,12 +181,15 @@ class Recorder:
             self._is_writing = False
 
     def _run(self) -> None:
-        while self._is_writing:
-            self._sleep(max(SOON, self._written_at + WINDOW - self._clock()))
-            self._written_at = self._clock()
-            self.write()
-            with self._lock:
-                self._is_writing = bool(self._counts.tenants)
+        try:
+            while self._is_writing:
+                self._sleep(max(SOON, self._written_at + WINDOW - self._clock()))
+                self._written_at = self._clock()
+                self.write()
+                with self._lock:
+                    self._is_writing = bool(self._counts.tenants)
+        finally:
+            self._is_writing = False  # whatever has ended it: who is denied next starts another
 
     def write(self) -> None:
         """Write what was counted; what cannot be written is counted again. Never raises."""
@@ -222,7 +225,11 @@ class Recorder:
         now = self._clock()
         if now - self._complained_at >= COMPLAIN_EVERY:
             self._complained_at = now
-            logger.warning("CORS blocked origins cannot be recorded (%s)", quoted(f"{type(error).__name__}: {error}"))
+            try:
+                said = f"{type(error).__name__}: {error}"
+            except Exception:  # noqa: BLE001 -- of a project's own router
+                said = type(error).__name__
+            logger.warning("CORS blocked origins cannot be recorded (%s)", quoted(said))
 
 
 def _alias() -> str:

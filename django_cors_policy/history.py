@@ -3,15 +3,17 @@
 An entry holds what differs, not the whole policy: adding the ten thousandth origin writes as little as the first.
 """
 
+import hashlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
-from django.db import models, router, transaction
+from django.db import connections, models, router, transaction
+from django.db.models.functions import SHA256
 from django.dispatch import Signal
 from django.utils import timezone
 from django.utils.translation import gettext
@@ -25,6 +27,10 @@ POLICY, ORIGIN = "policy", "origin"  # the kinds of rows
 # A row by its kind and primary key, and what it holds: its tenant, and its fields as JSON has them.
 Row = tuple[str, Any]
 State = tuple[str, dict[str, Any]]
+
+Reader = Callable[[list[Any], str], dict[Row, State]]  # primary keys and a database, to rows
+
+readers: dict[str, Reader] = {}  # by the kind of row
 
 # Sent with using and tenants, in the transaction of the writes, when their history has been written.
 policies_written = Signal()
@@ -72,9 +78,19 @@ class PolicyHistory(models.Model):
         return f"{self.pk}: {tenant}"
 
 
+def of_tenants(rows: models.QuerySet[Any], tenants: Collection[str], field: str = "tenant") -> models.QuerySet[Any]:
+    """Leave the rows of exactly these tenants: MariaDB's collation takes Acme for acme, who is somebody else."""
+    found = rows.filter(**{f"{field}__in": tenants})  # by the index
+    if connections[rows.db].vendor != "mysql":
+        return found
+    digests = [hashlib.sha256(tenant.encode()).hexdigest() for tenant in tenants]
+    exact: models.QuerySet[Any] = found.alias(exact_key=SHA256(field)).filter(exact_key__in=digests)
+    return exact
+
+
 def changes_of(tenant: str) -> models.QuerySet[PolicyHistory]:
     """Give a tenant's changes, the newest first, and those that touched more tenants than are told."""
-    return PolicyHistory.objects.filter(tenant__in=(tenant, EVERYTHING))
+    return of_tenants(PolicyHistory.objects.all(), (tenant, EVERYTHING))
 
 
 @dataclass(slots=True)
@@ -85,13 +101,23 @@ class Change:
     actor: str = ""
     action: str = Action.CODE
     reason: str = ""
+    connection: object = None  # whose transaction it is
     rows: dict[Row, list[State | None]] = field(default_factory=dict)
     untold: set[str] = field(default_factory=set)  # tenants of writes of too many rows
+    told: set[Row] = field(default_factory=set)  # rows of changes within this one, which tell what became of them
 
     def add(self, found: Mapping[Row, State], left: Mapping[Row, State]) -> None:
         """Add a write: the rows that it found, and those that it left; the others among them are gone."""
         for row in {**found, **left}:
             self.rows.setdefault(row, [found.get(row), None])[1] = left.get(row)
+
+    def read_again(self) -> None:
+        """See what is left in the end: a part of the change may have been rolled back."""
+        for kind, read in readers.items():
+            keys = [row[1] for row in self.rows if row[0] == kind and row not in self.told]
+            stored = read(keys, self.using)
+            for key in keys:
+                self.rows[kind, key][1] = stored.get((kind, key))
 
     def keep(self) -> None:
         """Write the history, in the transaction of the writes."""
@@ -126,20 +152,25 @@ def change(
     """Make the writes of a block one transaction and, in each tenant's history, one entry with a name and a reason."""
     using = using or router.db_for_write(PolicyHistory)
     with transaction.atomic(using=using):
-        made = Change(using, actor, action, reason)
+        made = Change(using, actor, action, reason, connection=transaction.get_connection(using))
+        around = _current.get()
         token = _current.set(made)
         try:
             yield made
         finally:
             _current.reset(token)
+        made.read_again()
         made.keep()
+        if around is not None:
+            around.told.update(made.rows)
 
 
 @contextmanager
 def writing(using: str, action: str = Action.CODE) -> Iterator[Change]:
     """Give the change that a write belongs to: that of the block around it, or one of its own."""
     current = _current.get()
-    if current is not None and current.using == using:
+    # A context may be copied into another thread, whose connection has a transaction of its own.
+    if current is not None and current.connection is transaction.get_connection(using):
         yield current
         return
     made = Change(using, action=action)

@@ -23,6 +23,8 @@ from django_cors_policy.cors import Answer, WireRequest
 from django_cors_policy.explain import Unanswerable
 from django_cors_policy.remedies import unreadable
 
+# RFC 5737's: a view that trusts this machine, or its neighbours, does not trust whoever asks for a test.
+NOBODY = "192.0.2.1"
 _PORTS = {"http": 80, "https": 443}
 
 
@@ -101,7 +103,7 @@ def _request(wire: WireRequest) -> HttpRequest:
             "raw_path": url.path.encode(),
             "query_string": url.query.encode(),
             "headers": [(name.lower().encode(), value.encode("latin-1")) for name, value in headers],
-            "client": ("127.0.0.1", 0),
+            "client": (NOBODY, 0),
             "server": (host, port),
         }
         return ASGIRequest(scope, BytesIO())
@@ -110,7 +112,7 @@ def _request(wire: WireRequest) -> HttpRequest:
         "SCRIPT_NAME": "",
         "PATH_INFO": unquote_to_bytes(url.path).decode("latin-1"),
         "QUERY_STRING": url.query,
-        "REMOTE_ADDR": "127.0.0.1",
+        "REMOTE_ADDR": NOBODY,
         "SERVER_NAME": host,
         "SERVER_PORT": str(port),
         "HTTP_HOST": url.netloc,

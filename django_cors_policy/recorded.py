@@ -7,6 +7,7 @@ from abc import abstractmethod
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any, ClassVar
 
 from django.core.exceptions import NON_FIELD_ERRORS, ValidationError
@@ -14,7 +15,7 @@ from django.db import models, router, transaction
 from django.db.models.signals import post_save, pre_delete, pre_save
 
 from django_cors_policy.feed import EVERYTHING, MAX_NAMED, lock, recording
-from django_cors_policy.history import Action, Row, State, as_json, writing
+from django_cors_policy.history import Action, Row, State, as_json, readers, writing
 
 BATCH = 500  # primary keys in one statement; SQLite used to stop at 999 parameters
 TOLD = 5000  # rows of one write that the history tells
@@ -143,6 +144,7 @@ class RecordedModel(models.Model):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
+        readers.setdefault(cls.kind, partial(_stored, cls))
         # Proxies and children too: a signal is sent in the name of the instance's own class.
         pre_delete.connect(_record_delete, sender=cls)
         pre_save.connect(_record_before_fixture, sender=cls)

@@ -665,3 +665,48 @@ def test_a_forked_child_counts_anew_with_a_lock_of_its_own():
 def test_the_logger_is_the_packages_own():
     assert blocked.logger.name.startswith("django_cors_policy.")
     assert blocked.logger is logging.getLogger("django_cors_policy.blocked")
+
+
+# --- what a review found
+
+
+def test_a_tenant_is_taken_for_no_other(db):
+    """MariaDB's collation takes Acme for acme, and café for cafe: where one has its row, the other has none."""
+    inbox.add([seen("Acme"), seen("cafe")], "default")
+    for _ in range(2):
+        assert inbox.add([seen("acme", origin=EVIL.upper()), seen("café")], "default") == []
+    for tenant in ("Acme", "cafe"):
+        [row] = [row for row in BlockedOrigin.objects.all() if row.tenant == tenant]
+        assert (row.count, row.origin) == (1, EVIL)
+
+
+class UnspeakableError(Exception):
+    def __str__(self):
+        raise RuntimeError("not even its text")
+
+
+def test_an_error_without_a_text_reaches_no_request_and_ends_no_recording(tenant, monkeypatch, caplog):
+    def fail(*args):
+        raise UnspeakableError
+
+    with monkeypatch.context() as broken:
+        broken.setattr(blocked, "_alias", fail)
+        assert ask().status_code == 200
+        recorder.write()
+    assert "CORS blocked origins cannot be recorded ('UnspeakableError')" in caplog.text
+    recorder.write()
+    assert stored() == {(HOST, EVIL): 1}
+
+
+def test_a_thread_that_is_ended_by_whatever_is_followed_by_another(tenant, monkeypatch):
+    started = []
+
+    def stop(seconds):
+        raise SystemExit
+
+    recording = Recorder(run_thread=started.append, sleep=stop)
+    recording.count(HOST, EVIL, "not-allowed", RequestFactory().get("/"), "GET")
+    with pytest.raises(SystemExit):
+        started.pop()()
+    recording.count(HOST, EVIL, "not-allowed", RequestFactory().get("/"), "GET")
+    assert len(started) == 1

@@ -1,5 +1,7 @@
 """What the history tells of each write, and what it leads back to."""
 
+from concurrent.futures import ThreadPoolExecutor
+from contextvars import copy_context
 from datetime import UTC, datetime
 from io import StringIO
 
@@ -205,10 +207,37 @@ def test_a_change_within_another_is_told_by_itself(acme):
     assert list(PolicyHistory.objects.order_by("pk").values_list("actor", flat=True)) == ["two", "one"]
 
 
-def test_a_write_to_another_database_than_the_changes_has_its_name_all_the_same():
-    with change(actor="billing", reason="upgrade"), history.writing("elsewhere") as made:
-        made.untold = set()  # nothing is to be kept where there is no table
-    assert (made.using, made.actor, made.reason) == ("elsewhere", "billing", "upgrade")
+def test_a_write_in_another_thread_is_no_part_of_the_change(acme):
+    """Its connection has a transaction of its own, which may be committed where this one is not."""
+
+    def write():
+        with history.writing("default") as made:
+            return made
+
+    with change(actor="billing", reason="upgrade") as around, ThreadPoolExecutor(1) as other:
+        made = other.submit(copy_context().run, write).result()
+        assert made is not around
+        with history.writing("default") as mine:
+            assert mine is around
+    assert (made.actor, made.reason) == ("billing", "upgrade")
+
+
+def test_what_a_savepoint_took_back_is_not_told(acme):
+    with change():
+        with transaction.atomic():
+            TenantPolicy.objects.create(tenant="ghost").origins.create(pattern=B)
+            acme.origins.all().delete()
+            transaction.set_rollback(True)
+        acme.origins.create(pattern=B)
+    assert told() == [("acme", {}, {"origins": {B: ROW}})]
+
+
+def test_a_key_is_taken_for_no_other(acme):
+    """MariaDB's collation takes Acme for acme."""
+    PolicyHistory.objects.create(tenant="Acme", action="code")
+    PolicyHistory.objects.create(tenant="acme", action="code")
+    assert [entry.tenant for entry in history.changes_of("acme")] == ["acme"]
+    assert [entry.tenant for entry in history.changes_of("Acme")] == ["Acme"]
 
 
 def test_of_more_origins_than_are_told_no_more_are_read(acme, monkeypatch):

@@ -19,6 +19,7 @@ from django.test import AsyncClient, Client
 from django.urls import get_urlconf, path, set_urlconf
 from django.utils import timezone, translation
 
+from django_cors_policy import live as live_module
 from django_cors_policy import reading
 from django_cors_policy.audit.tenants import UnknownTenant
 from django_cors_policy.cors import FetchRequest, WireRequest
@@ -508,3 +509,12 @@ def test_a_page_asks_under_asgi(acme):
     found = json.loads(asyncio.run(ask()).content)
     assert (found["verdict"], found["requests"][0]["answer"]["status"]) == ("allowed", 200)
     assert TenantPolicy.objects.count() == 1
+
+
+@pytest.mark.parametrize("wsgi", ["project.wsgi.application", None])
+def test_who_asks_is_no_neighbour_of_the_server(settings, wsgi):
+    """Some views trust this machine, and whoever may test a policy is not it."""
+    settings.WSGI_APPLICATION = wsgi
+    settings.ASGI_APPLICATION = "project.asgi.application"
+    request = live_module._request(WireRequest("GET", "http://testserver/", ()))
+    assert request.META["REMOTE_ADDR"] == "192.0.2.1"

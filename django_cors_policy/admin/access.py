@@ -8,6 +8,7 @@ from django.http import HttpRequest
 
 from django_cors_policy import conf
 from django_cors_policy.cors import quoted
+from django_cors_policy.history import of_tenants
 
 logger = logging.getLogger("django_cors_policy")
 
@@ -55,4 +56,4 @@ def manages(request: HttpRequest, tenant: str) -> bool:
 def only_managed(request: HttpRequest, rows: QuerySet, field: str = "tenant") -> QuerySet:  # type: ignore[type-arg]
     """Leave out the rows of tenants that are not the user's."""
     tenants = tenants_of(request)
-    return rows if tenants is None else rows.filter(**{f"{field}__in": tenants})
+    return rows if tenants is None else of_tenants(rows, tenants, field)

@@ -5,13 +5,15 @@ import io
 import re
 import sqlite3
 from base64 import b64decode, b64encode
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import nullcontext
+from functools import partial
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.contrib import messages
-from django.db import Error
+from django.db import Error, router, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect, StreamingHttpResponse
 from django.http.response import HttpResponseBase
 from django.template.response import TemplateResponse
@@ -22,8 +24,9 @@ from django.utils.translation import gettext_lazy as _
 from django_cors_policy.admin.access import tenants_of
 from django_cors_policy.admin.forms import REASON_LENGTH
 from django_cors_policy.cors import quoted
+from django_cors_policy.feed import lock
 from django_cors_policy.models import TenantPolicy
-from django_cors_policy.transfer import FORMATS, Kind, configs, export, import_policies
+from django_cors_policy.transfer import FORMATS, Kind, Result, configs, export, import_policies
 
 if TYPE_CHECKING:
     from django_cors_policy.admin.policies import TenantPolicyAdmin
@@ -165,23 +168,28 @@ def _import(
 ) -> HttpResponse | None:
     given = form.cleaned_data
     file = given["file"] or io.BytesIO(given["text"])
-    checked = _digest(file, remove_missing=given["remove_missing"])
-    # Nothing is imported that nobody has looked at: another file, or another tick, is checked first.
-    dry_run = "_import" not in request.POST or given["checked"] != checked
-    context["is_new"] = "_import" in request.POST and dry_run
+    read = partial(
+        import_policies,
+        kind=given["kind"],
+        actor=request.user.get_username(),
+        reason=given["reason"].strip(),
+        tenants_allowed=tenants_of(request),
+        remove_missing=given["remove_missing"],
+    )
+    wanted = "_import" in request.POST
     try:
-        result = import_policies(
-            file,
-            given["kind"],
-            dry_run=dry_run,
-            actor=request.user.get_username(),
-            reason=given["reason"].strip(),
-            tenants_allowed=tenants_of(request),
-            remove_missing=given["remove_missing"],
-        )
+        # Nothing is imported that nobody has looked at: where a file, a tick or what is stored is another than was
+        # checked, so is what would change, and it is shown first.
+        with transaction.atomic(using=router.db_for_write(TenantPolicy)) if wanted else nullcontext():
+            if wanted:
+                lock(router.db_for_write(TenantPolicy))
+            result, checked = _checked(file, read)
+            if wanted and given["checked"] == checked:
+                result = read(file, dry_run=False)
     except (Error, OSError, sqlite3.Error) as error:
         form.add_error(None, gettext("Nothing was imported: %(why)s") % {"why": quoted(str(error))})
         return None
+    context["is_new"] = wanted
     counts = result.counts
     if result.written:
         page.message_user(request, _imported(counts), messages.SUCCESS)
@@ -201,13 +209,12 @@ def _imported(counts: Mapping[Kind, int]) -> str:
     return said % {str(kind): counts.get(kind, 0) for kind in (Kind.ADDED, Kind.CHANGED, Kind.REMOVED)}
 
 
-def _digest(file: Any, *, remove_missing: bool) -> str:
-    """Give what tells a file, and what is to be made of it, from all others."""
-    found = hashlib.sha256(b"remove" if remove_missing else b"keep")
-    while part := file.read(2**16):
-        found.update(part)
+def _checked(file: Any, read: Callable[..., Result]) -> tuple[Result, str]:
+    """Give what a file would change, and what tells that from anything else."""
+    found = hashlib.sha256()
+    result = read(file, dry_run=True, show=lambda row: found.update(f"{row.as_text()}\n".encode()))
     file.seek(0)
-    return found.hexdigest()
+    return result, found.hexdigest()
 
 
 def _carrying(form: ImportForm, file: Any, checked: str) -> ImportForm:

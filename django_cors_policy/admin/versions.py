@@ -23,7 +23,7 @@ from django_cors_policy.admin.differences import differences, label_of, shown, w
 from django_cors_policy.admin.forms import PolicyForm, changes_since, version_of
 from django_cors_policy.admin.restoring import Restoration, restoration, state_after, state_of
 from django_cors_policy.feed import EVERYTHING, lock
-from django_cors_policy.history import Action, Change, PolicyHistory, Unknown, changes_of
+from django_cors_policy.history import Action, Change, PolicyHistory, Unknown, changes_of, of_tenants
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 
 if TYPE_CHECKING:
@@ -209,7 +209,7 @@ def deleted_listing(modeladmin: "TenantPolicyAdmin", request: HttpRequest) -> Ht
     entries = _of_deleted(request)
     if tenant:
         context |= {"is_deleted": True, "subtitle": tenant}
-        return _listed(modeladmin, request, entries.filter(tenant=tenant), context)
+        return _listed(modeladmin, request, of_tenants(entries, [tenant]), context)
     last = PolicyHistory.objects.values_list("pk", flat=True).first() or 0
     newer = PolicyHistory.objects.filter(tenant=OuterRef("tenant"), pk__gt=OuterRef("pk"))
     deletions = entries.filter(~Exists(newer), pk__gt=last - LOOKED_AT, before__isnull=False, after__isnull=True)
@@ -239,7 +239,7 @@ def _deleted_version(
 ) -> HttpResponseBase:
     entries = only_managed(request, PolicyHistory.objects.exclude(tenant=EVERYTHING))
     tenant = get_object_or_404(entries, pk=number).tenant
-    stored = TenantPolicy.objects.filter(tenant=tenant).first()
+    stored = of_tenants(TenantPolicy.objects.all(), [tenant]).first()
     if stored is not None:
         said = gettext("This tenant has a policy again: here is the version among the policy's own.")
         modeladmin.message_user(request, said, messages.WARNING)

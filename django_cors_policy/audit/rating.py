@@ -12,6 +12,8 @@ from django_cors_policy.cors.lint import Finding
 from django_cors_policy.feed import EVERYTHING
 from django_cors_policy.models import TenantPolicy
 
+RATED_AT_ONCE = 100  # policies, while their writer keeps others waiting
+
 logger = logging.getLogger("django_cors_policy")
 
 
@@ -21,13 +23,14 @@ def rating(findings: Iterable[Finding]) -> int:
 
 
 def rate(using: str, tenants: Collection[str], **_: object) -> None:
-    """Rate these tenants' policies anew; where it cannot be told which, nobody has looked at any.
+    """Rate these tenants' policies anew; where it cannot be told which, or they are many, nobody has looked at any.
 
     A policy that cannot be rated is saved all the same, as one that nobody has looked at.
     """
     rows = _rows(using)
-    if EVERYTHING in tenants:
-        rows.filter(risk__isnull=False).update(risk=None)
+    if EVERYTHING in tenants or len(tenants) > RATED_AT_ONCE:
+        changed = rows if EVERYTHING in tenants else rows.filter(tenant__in=tenants)
+        changed.filter(risk__isnull=False).update(risk=None)
         return
     try:
         with transaction.atomic(using=using):

@@ -1,12 +1,15 @@
 """The effective policy of a tenant, or of the settings, as configuration of what stands in front of Django."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+
+from django.utils import timezone
 
 from django_cors_policy import conf, reading
 from django_cors_policy.audit import tenants
 from django_cors_policy.cors import Policy
+from django_cors_policy.models import AllowedOrigin
 from django_cors_policy.transfer import apache, caddy, nginx, s3
 from django_cors_policy.transfer.plan import Plan, plan, shown
 
@@ -65,7 +68,19 @@ def effective(tenant: str | None) -> Effective:
                 notes.append("The tenant's policy is in shadow mode, so this is the settings' policy alone.")
                 continue
             policies = (tenants.written_and_compiled(policy, origins)[1], policies[-1])
+            notes += _expiries(origins)
     return Effective(tenant, policies, configuration.preflight_status, configuration.urls, tuple(notes))
+
+
+def _expiries(origins: Iterable[AllowedOrigin]) -> Iterator[str]:
+    """Say when an origin expires, which no server knows of."""
+    now = timezone.now()
+    moments = [(each.expires_at, each.pattern) for each in origins if each.enabled and each.expires_at is not None]
+    later = sorted(each for each in moments if each[0] > now)
+    for moment, pattern in later[:1]:
+        others = f", and {len(later) - 1} more later" if len(later) > 1 else ""
+        when = f"{moment:%Y-%m-%d %H:%M} {moment:%Z}".rstrip()
+        yield f"{shown(pattern)} expires at {when}{others}: export it again then, for this lets it in for ever."
 
 
 def as_config(kind: str, source: Effective) -> Config:

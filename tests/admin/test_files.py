@@ -204,6 +204,17 @@ def test_another_tick_than_was_checked_is_checked_first(client, acme, globex):
     assert TenantPolicy.objects.count() == 1
 
 
+def test_where_something_else_is_stored_than_was_checked_that_is_shown_first(client, acme):
+    form = send(client, rows((ACME, A))).context["form"]
+    acme.origins.all().delete()  # an incident
+    response = client.post(IMPORT, {**form.initial, "remove_missing": "", "_import": "1"})
+    assert "this is not what was checked before" in response.content.decode()
+    assert acme.origins.count() == 0
+    again = response.context["form"].initial
+    assert client.post(IMPORT, {**again, "remove_missing": "", "_import": "1"}).status_code == 302
+    assert acme.origins.count() == 1
+
+
 def test_an_import_asks_why_and_a_check_does_not(client, acme):
     form = send(client, rows((ACME, B)), reason="").context["form"]
     assert not form.errors

@@ -19,7 +19,7 @@ from tests.admin.test_trying import fetch, try_url
 from tests.admin.test_versions import DELETED, deleted, last, listing, restore, version
 from tests.test_translations import MESSAGES, PLACEHOLDER, forms
 
-pytestmark = pytest.mark.django_db
+pytestmark = [pytest.mark.django_db, pytest.mark.slow]
 
 VOID = {"area", "base", "br", "col", "embed", "hr", "img", "input", "link", "meta", "source", "track", "wbr"}
 READ_OUT = {"alt", "aria-label", "label", "placeholder", "title"}  # attributes that people see or hear

@@ -280,3 +280,46 @@ def test_the_function_is_asked_once_for_each_request(client, mine, monkeypatch):
     client.get(reverse("admin:django_cors_policy_tenantpolicy_changelist"))
     assert len(asked) == 1
     assert version_of(MINE)
+
+
+# --- keys that MariaDB takes for one another
+
+
+@pytest.fixture
+def alike(client, settings, monkeypatch):
+    """Give a policy whose key is not the staff's, but for a database that is blind to case."""
+    settings.CORS_TENANT_RESOLVER = "django_cors_policy.tenants.by_path_prefix"
+    monkeypatch.setitem(MANAGED, "staff", {"acme"})
+    policy = TenantPolicy.objects.create(tenant="Acme", note="TheirNote")
+    policy.origins.create(pattern=THEIR_ORIGIN)
+    moment = timezone.now()
+    BlockedOrigin.objects.create(
+        tenant="Acme",
+        origin="https://evil.theirs.example",
+        reason="not-allowed",
+        count=1,
+        first_seen=moment,
+        last_seen=moment,
+        method="GET",
+        path="/",
+    )
+    return policy
+
+
+def test_a_key_that_differs_in_case_is_another_tenants(client, alike):
+    before = state()
+    for url in set(addresses(alike)):
+        assert_nothing_of_theirs(client.get(url, follow=True), said=[url])
+        for action in ("delete_selected", "enable", "disable", "ignore"):
+            data = {"action": action, "_selected_action": [alike.pk], "post": "yes", "reason": "x", "index": "0"}
+            assert_nothing_of_theirs(client.post(url, data, follow=True), said=[url])
+    assert state() == before
+
+
+def test_what_was_deleted_of_a_key_that_differs_in_case_is_another_tenants(client, alike):
+    alike.delete()
+    mine = TenantPolicy.objects.create(tenant="acme")
+    deleted = reverse("admin:django_cors_policy_tenantpolicy_deleted")
+    versions = reverse("admin:django_cors_policy_tenantpolicy_versions", args=[mine.pk])
+    for url in (deleted, f"{deleted}?tenant=acme", f"{deleted}?tenant=Acme", versions):
+        assert_nothing_of_theirs(client.get(url))

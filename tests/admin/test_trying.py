@@ -437,6 +437,7 @@ def test_a_policy_that_is_gone_meanwhile_names_no_other(client, acme, monkeypatc
     assert "acme2" not in response.content.decode()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("field", ["origin", "url", "method", "headers"])
 @pytest.mark.parametrize(
     "value",

@@ -68,3 +68,14 @@ def test_all_are_rated_a_page_at_a_time(acme, monkeypatch):
     monkeypatch.setattr(rating, "BATCH", 2)
     assert rating.rate_all("default") == 5
     assert sorted(kept()) == [0, 0, 0, HIGH, HIGH]
+
+
+def test_of_many_policies_that_change_at_once_nobody_has_looked(acme, monkeypatch):
+    monkeypatch.setattr(rating, "RATED_AT_ONCE", 1)
+    other = TenantPolicy.objects.create(tenant="other.tenants.example")
+    TenantPolicy.objects.update(note="all")
+    assert kept() == [None, None]
+    other.save()
+    other.note = "one"
+    other.save()
+    assert kept() == [None, 0]

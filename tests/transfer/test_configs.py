@@ -54,6 +54,19 @@ def test_a_tenants_policy_comes_before_the_settings(acme):
     assert (found.tenant, found.preflight_status, found.urls, found.notes) == ("acme.tenants.example", 204, None, ())
 
 
+def test_that_an_origin_expires_is_said_for_no_server_knows_of_it(acme):
+    acme.origins.create(pattern="https://gone.example", expires_at=timezone.now() - timedelta(days=1))
+    assert effective(acme.tenant).notes == ()
+    moment = timezone.now() + timedelta(days=1)
+    acme.origins.create(pattern="https://trial.example", expires_at=moment)
+    [note] = effective(acme.tenant).notes
+    assert note.startswith(f"'https://trial.example' expires at {moment:%Y-%m-%d %H:%M} UTC: export it again then")
+    acme.origins.create(pattern="https://later.example", expires_at=moment + timedelta(days=1))
+    [note] = effective(acme.tenant).notes
+    assert "https://trial.example" in note
+    assert ", and 1 more later: export it again then" in note
+
+
 def test_a_policy_in_shadow_mode_is_left_out_and_said_so(acme):
     TenantPolicy.objects.update(shadow=True)
     found = effective(acme.tenant)
