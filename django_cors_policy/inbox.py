@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from operator import itemgetter
 
 from django.conf import settings
-from django.db import connections, models, transaction
+from django.db import models, transaction
 from django.db.models import Count, F, QuerySet, Value
 from django.db.models.functions import Greatest
 from django.utils import timezone
@@ -100,7 +100,7 @@ def add(seen: Sequence[Seen], using: str) -> list[Seen]:
         keys = _find(seen, using)
     # Where the collation is blind to case, as MariaDB's is by default, one row stands for all spellings of an origin.
     # Two tenants are two all the same: where another's row is in the way, there is none for this one.
-    is_blind, rows = connections[using].vendor == "mysql", BlockedOrigin.objects.using(using)
+    rows = BlockedOrigin.objects.using(using)
     folded = {(tenant, origin.lower()): key for (tenant, origin), key in keys.items()}
     found: list[tuple[int, Seen]] = []
     gone: list[Seen] = []
@@ -108,7 +108,7 @@ def add(seen: Sequence[Seen], using: str) -> list[Seen]:
         key = keys.get((each.tenant, each.origin)) or folded.get((each.tenant, each.origin.lower()))
         if key is not None:
             found.append((key, each))
-        elif not (is_blind and rows.filter(tenant=each.tenant, origin=each.origin).exists()):
+        elif not rows.filter(tenant=each.tenant, origin=each.origin).exists():
             gone.append(each)
     # One by one: bulk_update() locks the rows in whatever order the database finds them, and takes as long.
     with transaction.atomic(using=using):

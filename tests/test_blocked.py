@@ -680,6 +680,13 @@ def test_a_tenant_is_taken_for_no_other(db):
         assert (row.count, row.origin) == (1, EVIL)
 
 
+def test_what_finds_its_place_taken_is_not_tried_for_ever(db, monkeypatch):
+    """As where a collation takes two tenants' keys for one."""
+    inbox.add([seen()], "default")
+    monkeypatch.setattr(inbox, "_find", lambda seen, using: {})
+    assert inbox.add([seen()], "default") == []
+
+
 class UnspeakableError(Exception):
     def __str__(self):
         raise RuntimeError("not even its text")
