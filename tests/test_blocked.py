@@ -667,7 +667,7 @@ def test_the_logger_is_the_packages_own():
     assert blocked.logger is logging.getLogger("django_cors_policy.blocked")
 
 
-# --- what a review found
+# --- whatever fails, and whoever is alike
 
 
 def test_a_tenant_is_taken_for_no_other(db):

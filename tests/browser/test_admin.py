@@ -224,6 +224,9 @@ def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
     # What was denied is listed, and allowed after a look at what that means.
     wait_for_blocked(walk, customer)
     walk.see("blocked")
+    walk.press(page.locator("#result_list tbody th a").first)
+    walk.see("blocked-origin")
+    page.go_back()
     walk.press(page.get_by_role("link", name="Allow").first)
     assert "-front.example" in walk.text()
     walk.see("allow")
@@ -263,6 +266,10 @@ def test_the_pages_do_what_they_say_and_can_be_read_by_all(walk, running):
     assert "was deleted successfully" in walk.said()
     walk.open(f"{POLICIES}deleted/", "deleted")
     assert tenant in walk.text()
+    walk.press(page.locator("#content a").filter(has_text=tenant).first)
+    walk.see("deleted-version")
+    walk.open(f"{POLICIES}deleted/?tenant={tenant}", "deleted-versions")
+    assert "Their new address." in walk.text()
 
     assert walk.violations == []
     assert walk.errors == []
