@@ -11,7 +11,7 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from django.db import models, router, transaction
 from django.db.models.functions import MD5
@@ -37,12 +37,6 @@ readers: dict[str, Reader] = {}  # by the kind of row
 policies_written = Signal()
 
 
-if TYPE_CHECKING:
-    _TextField = models.TextField[Any, Any]
-else:
-    _TextField = models.TextField
-
-
 class Action(models.TextChoices):
     """Where a change came from."""
 
@@ -54,7 +48,7 @@ class Action(models.TextChoices):
     CODE = "code", _("code")
 
 
-class JSONText(_TextField):
+class JSONText(models.TextField):  # type: ignore[type-arg]
     """JSON in a column of text, which nobody searches.
 
     For Django's own field every system check asks the database whether it knows JSON (Django 6.1 with SQLite), also
@@ -149,7 +143,7 @@ class Change:
             names = {EVERYTHING}
             entries = {}
         PolicyHistory.objects.using(self.using).bulk_create(
-            PolicyHistory(
+            PolicyHistory(  # type: ignore[misc]
                 tenant=tenant,
                 actor=self.actor[:ACTOR_LENGTH],
                 action=self.action,
