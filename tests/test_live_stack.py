@@ -30,7 +30,7 @@ from django_cors_policy.store import MISS, store
 from django_cors_policy.telling import as_json, as_text
 from tests import urls
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 APP = "https://app.acme.example"
 OTHER = "https://other.example"

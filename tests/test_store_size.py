@@ -16,7 +16,7 @@ from django_cors_policy.memory import Entry
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
 from django_cors_policy.store import MISS, PolicyStore
 
-pytestmark = pytest.mark.django_db(transaction=True)
+pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.slow]
 
 ORIGIN = "https://app.acme.example"
 

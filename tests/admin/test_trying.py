@@ -163,6 +163,7 @@ def state():
 # --- the same answer as cors_explain
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("origin", "method", "url", "headers", "credentials"),
     [
@@ -352,6 +353,7 @@ def test_a_path_is_one_of_the_tenants_host(client, acme):
 # --- what is refused
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("field", "value", "said"),
     [
