@@ -7,6 +7,7 @@ import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
+import django
 import pytest
 from asgiref.sync import sync_to_async
 from django.conf import settings as django_settings
@@ -49,6 +50,11 @@ def watch(_):
     return HttpResponse("watched")
 
 
+def _mail_connection():
+    # Since Django 6.1 whoever asks for one without naming a mailer is warned.
+    return mail.outbox if django.VERSION >= (6, 1) else mail.get_connection()
+
+
 def state():
     loggers = [logging.getLogger(name) for name in ("", "django", "django.request", "django_cors_policy")]
     return {
@@ -56,7 +62,7 @@ def state():
         "middleware": list(django_settings.MIDDLEWARE),
         "caches": {alias: (caches[alias], caches[alias].get("kept")) for alias in django_settings.CACHES},
         "logging": [(list(logger.handlers), logger.propagate, logger.level, logger.disabled) for logger in loggers],
-        "mail": (type(mail.get_connection()), getattr(django_settings, "MAILERS", None)),
+        "mail": getattr(django_settings, "MAILERS", None) or type(_mail_connection()),
         "signals": (list(request_finished.receivers), list(request_started.receivers)),
     }
 
