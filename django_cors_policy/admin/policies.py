@@ -79,9 +79,6 @@ LIST_PAGES: tuple[ListPage, ...] = (
 )
 
 
-FILTERED = {f"{name}__exact" for name in ("enabled", "shadow", "allow_credentials")}
-
-
 class BoundedPaginator(Paginator):  # type: ignore[type-arg]
     """Counts no further than people turn pages: of a large table the whole count is a scan."""
 
@@ -112,6 +109,9 @@ class RiskFilter(admin.SimpleListFilter):
         if value == "unknown":
             return queryset.filter(risk__isnull=True)
         return queryset.filter(risk=int(value)) if value in {"0", "1", "2", "3", "4", "5"} else queryset
+
+
+FILTERED = {RiskFilter.parameter_name, *(f"{name}__exact" for name in ("enabled", "shadow", "allow_credentials"))}
 
 
 class ReasonedActionForm(ActionForm):

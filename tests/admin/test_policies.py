@@ -5,6 +5,7 @@ import pytest
 from django.contrib.admin.models import ADDITION, CHANGE, LogEntry
 from django.contrib.auth.models import Permission, User
 from django.db import connection
+from django.db.models import QuerySet
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 from django.urls import reverse
@@ -462,6 +463,22 @@ def test_the_list_shows_what_a_policy_is(client, three):
 )
 def test_policies_are_searched_by_tenant_and_by_origin(client, three, search, found):
     assert listed(client.get(LIST, {"q": search})) == found
+
+
+@pytest.mark.parametrize(
+    ("value", "found"),
+    [
+        ("4", ["acme"]),
+        ("0", ["initech"]),
+        ("unknown", ["globex"]),
+        ("5", []),
+        ("no rating", ["acme", "globex", "initech"]),
+    ],
+)
+def test_policies_are_filtered_by_their_risk(client, three, value, found):
+    for name, rating in (("acme", 4), ("globex", None), ("initech", 0)):
+        QuerySet(TenantPolicy).filter(tenant__startswith=name).update(risk=rating)
+    assert listed(client.get(LIST, {"risk": value}, follow=True)) == found
 
 
 @pytest.mark.parametrize(
