@@ -20,8 +20,8 @@ from django.utils import timezone
 
 from django_cors_policy.feed import PRUNED_AT_ONCE, PolicyChange
 from django_cors_policy.models import AllowedOrigin, TenantPolicy
+from tests.admin.test_policies import change_url, page
 from tests.live.workers import COMMANDS, PATIENCE, WORKERS, Answer, Asking, Question, Response, serving
-from tests.test_admin import change_url, page
 
 BOUND = 1.0 + 0.5  # seconds: CORS_POLICY_REFRESH_SECONDS, which the settings leave as it is, and the grace
 HOLD = 2.0  # seconds that a long transaction stays open after its write
