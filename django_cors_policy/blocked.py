@@ -188,8 +188,9 @@ class Recorder:
                 self.write()
                 with self._lock:
                     self._is_writing = bool(self._counts.tenants)
-        finally:
-            self._is_writing = False  # whatever has ended it: who is denied next starts another
+        except BaseException:  # whoever is denied next starts another
+            self._is_writing = False
+            raise
 
     def write(self) -> None:
         """Write what was counted; what cannot be written is counted again. Never raises."""

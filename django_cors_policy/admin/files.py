@@ -210,8 +210,11 @@ def _imported(counts: Mapping[Kind, int]) -> str:
 
 
 def _checked(file: Any, read: Callable[..., Result]) -> tuple[Result, str]:
-    """Give what a file would change, and what tells that from anything else."""
+    """Give what a file would change, and what tells both from anything else: a row as it is shown may be cut."""
     found = hashlib.sha256()
+    while part := file.read(2**16):
+        found.update(part)
+    file.seek(0)
     result = read(file, dry_run=True, show=lambda row: found.update(f"{row.as_text()}\n".encode()))
     file.seek(0)
     return result, found.hexdigest()

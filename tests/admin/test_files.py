@@ -194,6 +194,17 @@ def test_another_file_than_was_checked_is_checked_first(client, acme, globex):
     assert list(acme.origins.values_list("pattern", flat=True)) == [A]
 
 
+def test_what_a_row_does_not_show_is_checked_too(client):
+    header = "tenant,pattern,allow_credentials,note\n"
+    text = f"{header}{ACME},{A},%s,{'x' * 250}%s\n"
+    checked = send(client, text % ("false", "a")).context["form"].initial["checked"]
+    for other in (text % ("true", "a"), text % ("false", "b")):
+        file = SimpleUploadedFile("other.csv", other.encode())
+        response = client.post(IMPORT, {"file": file, "reason": "x", "checked": checked, "_import": "1"})
+        assert response.status_code == 200
+        assert not TenantPolicy.objects.exists()
+
+
 def test_another_tick_than_was_checked_is_checked_first(client, acme, globex):
     form = send(client, rows((ACME, B))).context["form"]
     response = client.post(IMPORT, {**form.initial, "remove_missing": "on", "_import": "1"})
