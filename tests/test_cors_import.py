@@ -43,7 +43,7 @@ def test_rows_and_their_numbers_are_printed_and_written(path):
     path.write_text(CONTENT)
     assert run(path, "--reason", "moving") == (
         [
-            "added     line 2  acme.example",
+            "added     line 2  acme.example  max_age: '600' -> '60'",
             "added     line 2  acme.example  https://a.example",
             "2 added, 0 changed, 0 removed, 0 unchanged, 0 refused. Written.",
         ],
@@ -56,7 +56,7 @@ def test_rows_and_their_numbers_are_printed_and_written(path):
 def test_a_dry_run_writes_nothing(path):
     path.write_text(CONTENT)
     lines, code = run(path, "--dry-run")
-    assert (lines[0], code) == ("added     line 2  acme.example", 0)
+    assert (lines[0], code) == ("added     line 2  acme.example  max_age: '600' -> '60'", 0)
     assert lines[-1].endswith("Nothing is written: a dry run.")
     assert not TenantPolicy.objects.exists()
 

@@ -239,10 +239,10 @@ class _Comparison:
         if wanted.policy is None:
             return  # it is refused, and without it there is nothing to add an origin to
         policy = TenantPolicy(tenant=wanted.tenant)
-        apply(policy, POLICY, json.loads(wanted.policy))
+        changes = _applied(policy, POLICY, json.loads(wanted.policy))  # what is another than the default
         if self._refuses(policy, wanted):
             return
-        self.found.add(Kind.ADDED, wanted.line, wanted.tenant, None)
+        self.found.add(Kind.ADDED, wanted.line, wanted.tenant, None, changes)
         plan.new_policies.append(policy)
         for pattern, (line, values) in wanted.origins.items():
             self._add_origin(policy, line, pattern, values, plan)
@@ -250,8 +250,8 @@ class _Comparison:
     def _add_origin(self, policy: TenantPolicy, line: int, pattern: str, values: str | None, plan: Plan) -> None:
         if values is not None:
             origin = AllowedOrigin(pattern=pattern)
-            apply(origin, ORIGIN, json.loads(values))
-            self.found.add(Kind.ADDED, line, policy.tenant, pattern)
+            changes = _applied(origin, ORIGIN, json.loads(values))
+            self.found.add(Kind.ADDED, line, policy.tenant, pattern, changes)
             plan.new_origins.append((policy, origin))
             if policy.pk is not None:
                 plan.touched.add(policy.pk)

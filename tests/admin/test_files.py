@@ -194,6 +194,17 @@ def test_another_file_than_was_checked_is_checked_first(client, acme, globex):
     assert list(acme.origins.values_list("pattern", flat=True)) == [A]
 
 
+def test_what_a_new_policy_allows_is_shown(client):
+    text = f"tenant,pattern,allow_credentials,origin_enabled\n{ACME},{A},true,false\n"
+    rows_shown = [row for _, row in send(client, text).context["rows"]]
+    assert [
+        (row.pattern, change.column, change.before, change.after) for row in rows_shown for change in row.changes
+    ] == [
+        (None, "allow_credentials", "false", "true"),
+        (A, "origin_enabled", "true", "false"),
+    ]
+
+
 def test_what_a_row_does_not_show_is_checked_too(client):
     header = "tenant,pattern,allow_credentials,note\n"
     text = f"{header}{ACME},{A},%s,{'x' * 250}%s\n"
